@@ -11,6 +11,7 @@ from .figures import MEDIUM, PROJECTED, READ_AS_STATES, STEERING, STEERING_VALUE
 from .flow_figures import FLOWS
 from .why_figures import (
     ABLATED,
+    AGREEING,
     CIRCUITS,
     DIRECT,
     EIGHT,
@@ -119,3 +120,8 @@ def test_later_years_come_from_the_published_layers(published_model):
 @pytest.mark.parametrize("circuit", CIRCUITS, ids=lambda circuit: circuit.name)
 def test_circuits_score_as_in_mib(circuit, published_model):
     assert why_checks.check_circuit(published_model(SMALL), circuit) == []
+
+
+@pytest.mark.parametrize("agreeing", AGREEING, ids=lambda agreeing: agreeing.site)
+def test_estimates_agree_as_in_the_table_of_relp(agreeing, published_model):
+    assert why_checks.check_agreement(published_model(SMALL), agreeing) == []

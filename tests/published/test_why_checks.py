@@ -297,3 +297,57 @@ def test_circuits_of_methods(model):
     scores = checks.random_scores(model).scores
     assert len(scores) == ue.circuit_pairs(model, pairs, curve=False, edges=0).n_edges
     assert list(scores.values()) != sorted(scores.values())
+
+
+@pytest.mark.parametrize(
+    ("site", "stem"), [("resid_pre", "resid_pre"), ("attn_out", "attn"), ("mlp_out", "mlp")]
+)
+def test_how_estimates_agree_with_patching(model, module, site, stem):
+    """The gradient's by autograd on what the site is, times its change; cells by hooks."""
+    prompt, other = "the cat sat", "the mat sat"
+    pair = ue.PromptPair(clean=prompt, corrupted=other, answer=" a", wrong="s")
+    ids, others = ids_of(model, prompt), ids_of(model, other)
+    places = {
+        "resid_pre": [(block, "before") for block in module.transformer.h],
+        "attn_out": [(block.attn.c_proj, "after") for block in module.transformer.h],
+        "mlp_out": [(block.mlp, "after") for block in module.transformer.h],
+    }[site]
+    estimated, measured = [], []
+
+    def answer(*hooks):
+        logits = run(module, ids, *hooks).logits[0, -1]
+        return logits[model.token_id(" a")] - logits[model.token_id("s")]
+
+    for place, kind in places:
+        seen = {}
+
+        def keep(_, given, out=None, seen=seen):
+            seen["there"] = (given[0] if out is None else out).detach().clone()
+
+        with torch.no_grad():
+            run(module, others, (place, kind, keep))
+        there = seen["there"]
+
+        def follow(_, given, out=None, seen=seen):
+            seen["here"] = (given[0] if out is None else out).detach().requires_grad_()
+            return (seen["here"], *given[1:]) if out is None else seen["here"]
+
+        value = answer((place, kind, follow))
+        (slope,) = torch.autograd.grad(value, seen["here"])
+        estimated += ((seen["here"] - there) * slope).sum(-1)[0].tolist()
+        for position in range(len(ids)):
+
+            def put(_, given, out=None, position=position, there=there):
+                states = (given[0] if out is None else out).clone()
+                states[:, position] = there[:, position]
+                return (states, *given[1:]) if out is None else states
+
+            with torch.no_grad():
+                measured.append(float(value - answer((place, kind, put))))
+    by_hand = float(torch.corrcoef(torch.tensor([estimated, measured]).double())[0, 1])
+    row = figures.Agreeing(site, stem, by_hand, 0.0, 1e-3)
+    assert checks.agreement(model, [pair], row, "gradient") == pytest.approx(by_hand, abs=1e-3)
+    row = replace(row, relp=checks.agreement(model, [pair], row, "relp"))
+    assert checks.check_agreement(model, row, [pair]) == []
+    assert checks.check_agreement(model, replace(row, gradient=by_hand - 0.01), [pair])
+    assert checks.check_agreement(model, replace(row, relp=row.relp - 0.01), [pair])

@@ -216,3 +216,36 @@ def check_circuit(model, circuit, pairs=None):
     )
     found = ue.circuit_pairs(model, pairs, **by)
     return apart(f"CMD of {circuit.name}", [found.cmd], [circuit.cmd], circuit.within)
+
+
+def agreement(model, pairs, agreeing, estimator):
+    """Pearson's correlation of estimates with what the answer loses, over cells of all pairs."""
+    estimated, measured = [], []
+    for pair in pairs:
+        why = ue.Objective.logit_diff(pair.answer, pair.wrong)
+        grid = ue.patch_grid(
+            model, pair.clean, pair.corrupted, why, site=agreeing.site, into="clean"
+        )
+        found = ue.attribute(
+            model,
+            pair.clean,
+            why,
+            against="prompt",
+            references=pair.corrupted,
+            pairs=False,
+            wholes=True,
+            estimator=estimator,
+        )
+        totals = {group.stem: group.total[:, 0] for group in found.groups if group.total.ndim == 2}
+        estimated += [totals[f"L{layer}.{agreeing.stem}"] for layer in grid.layers]
+        measured += list(grid.clean - grid.values)
+    both = torch.stack([torch.cat(estimated).double(), torch.cat(measured).double()])
+    return float(torch.corrcoef(both)[0, 1])
+
+
+def check_agreement(model, agreeing, pairs=None):
+    """The gradient (AtP) and RelP; of the published tables the sentence of indirect objects."""
+    pairs = ue.pair_template("ioi")[:N_PAIRS] if pairs is None else pairs
+    found = [agreement(model, pairs, agreeing, one) for one in ("gradient", "relp")]
+    wanted = [agreeing.gradient, agreeing.relp]
+    return apart(agreeing.site, found, wanted, agreeing.within)

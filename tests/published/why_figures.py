@@ -188,3 +188,21 @@ CIRCUITS = (
     Circuits("EAP", "gradient", 0.03, 0.05),
     Circuits("EAP-IG", "integrated", 0.03, 0.05),
 )
+
+
+@dataclass(frozen=True)
+class Agreeing:
+    """How estimates agree with patching of one site at every layer and position: Pearson's r."""
+
+    site: str  # of a patching grid
+    stem: str  # of the nodes: "L3.mlp"
+    gradient: float
+    relp: float
+    within: float
+
+
+AGREEING = (
+    Agreeing("resid_pre", "resid_pre", 0.753, 0.968, 0.15),
+    Agreeing("attn_out", "attn", 0.979, 0.962, 0.1),
+    Agreeing("mlp_out", "mlp", 0.195, 0.992, 0.3),
+)
