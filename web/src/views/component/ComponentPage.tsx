@@ -29,6 +29,7 @@ import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { useMode } from '../../shared/state/experiment';
 import { EditsEffect } from '../../shared/parts/EditsEffect';
 import { HitList } from '../../shared/parts/HitList';
+import { LayerWrites } from './LayerWrites';
 import { OpenComponent } from './OpenComponent';
 import { OtherText } from './OtherText';
 import { actingRequest } from './query';
@@ -151,7 +152,9 @@ function Page({ node, target, model, position, waiting }: PageProps) {
 function VectorSections({ vector, analysis }: { vector: Vector; analysis: Analysis<Vector> }) {
   const { projection } = useExplore();
   const raw = projection === 'raw';
-  const what = isLatent(vector) ? 'the row of its decoder' : 'its value vector';
+  const row = isLatent(vector) ? 'the row of its decoder' : 'its value vector';
+  const writes = vector.writes ?? [];
+  const what = writes.length > 0 ? 'all of it together' : row;
   return (
     <div className={`component-columns ${analysis.current ? '' : 'stale'}`}>
       <Section
@@ -169,6 +172,11 @@ function VectorSections({ vector, analysis }: { vector: Vector; analysis: Analys
       <Section title="What makes it fire" note="tokens at the input that its key listens to">
         <Keys vector={vector} />
       </Section>
+      {writes.length > 0 ? (
+        <Section title="Where it writes" note="each of its vectors, for a value of 1">
+          <LayerWrites writes={writes} />
+        </Section>
+      ) : null}
     </div>
   );
 }

@@ -15,7 +15,7 @@ import { GraphSave } from './GraphSave';
 import { GraphSetup } from './GraphSetup';
 import { GraphTable } from './GraphTable';
 import { useGraphSpec, usePassing } from './graphState';
-import { useSaid } from './labels';
+import { isTranscoder, useSaid } from './labels';
 import { NoTranscoders } from './NoTranscoders';
 import {
   measurable,
@@ -31,7 +31,7 @@ export function GraphView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
   const { opened } = useOpened();
   const { chosen, measured } = spec.graph;
-  const bare = model !== null && !model.attached.some(({ kind }) => kind === 'transcoder');
+  const bare = model !== null && !model.attached.some(isTranscoder);
   const ready = model !== null && !bare && (experiment.tokens?.length ?? 0) > 0;
   const analysis = useGraph(spec, experiment.position, ready && opened === null);
   const answer = useSaid(opened?.graph ?? (bare ? null : analysis.data), model);

@@ -4,7 +4,7 @@ import example from '../../draw/graph/example.json';
 import { page } from '../../shared/pageExample';
 import { readViewer, toViewer } from './files';
 import { graphBody, misnamed, readGroups, writeGroups } from './graphState';
-import { componentOf, said } from './labels';
+import { componentOf, isTranscoder, said } from './labels';
 import { graphPython } from './python';
 import { measurable, type GraphAnswer } from './query';
 
@@ -16,6 +16,20 @@ const ATTACHED = {
     { kind: 'transcoder', layer: 0, stem: 'L0.mlp_out.F', site: 'L0.mlp_in>L0.mlp_out' },
   ],
 } as never;
+
+describe('a cross-layer transcoder', () => {
+  it('has features that are nodes with pages', () => {
+    const crossed = {
+      attached: [
+        { kind: 'clt', layer: 0, stem: 'L0.F', site: 'L0.mlp_in>L0-2.mlp_out' },
+        { kind: 'clt', layer: 1, stem: 'L1.F', site: 'L1.mlp_in>L1-2.mlp_out' },
+      ],
+    } as never;
+    expect(componentOf('L1.F7@3', crossed)).toBe('L1.F7');
+    expect(isTranscoder({ kind: 'clt' })).toBe(true);
+    expect(isTranscoder({ kind: 'crosscoder' })).toBe(false);
+  });
+});
 
 describe('the address of a graph', () => {
   it('has what is shown, chosen and taken together', () => {

@@ -5,6 +5,11 @@ import type { ModelInfo } from '../../shared/api/queries';
 import { useWorkspace } from '../../shared/api/workspace';
 import type { GraphAnswer } from './query';
 
+/** Whether its latents are features of a graph: of a transcoder, of one layer or of all. */
+export function isTranscoder({ kind }: Pick<ModelInfo['attached'][number], 'kind'>): boolean {
+  return kind === 'transcoder' || kind === 'clt';
+}
+
 /** The component that a node is of, as the rest of the app names it; null: it has no page. */
 export function componentOf(id: string, model: Pick<ModelInfo, 'attached'> | null): string | null {
   const found = /^(?:(embed)|L(\d+)\.(?:F(\d+)|(mlp)))@\d+$/.exec(id);
@@ -12,9 +17,7 @@ export function componentOf(id: string, model: Pick<ModelInfo, 'attached'> | nul
   const [, embed, layer, latent, mlp] = found;
   if (embed) return 'embed';
   if (mlp) return `L${layer}.mlp`;
-  const own = model?.attached.find(
-    (one) => one.kind === 'transcoder' && one.layer === Number(layer),
-  );
+  const own = model?.attached.find((one) => isTranscoder(one) && one.layer === Number(layer));
   return own ? `${own.stem}${latent}` : null;
 }
 

@@ -46,7 +46,10 @@ export function graphPython({ model, spec, position }: Page): string {
 }
 
 function transcodersOf({ attached }: Page['model']): string[] {
-  return (attached ?? []).flatMap(({ kind, site }) => (kind === 'transcoder' ? [site] : []));
+  const found = attached ?? [];
+  const crossed = found.find(({ kind }) => kind === 'clt'); // one source holds all of its layers
+  const sites = found.flatMap(({ kind, site }) => (kind === 'transcoder' ? [site] : []));
+  return crossed ? [crossed.site.replace(/-\d+\./, '.'), ...sites] : sites;
 }
 
 type Part = [name: string, shown: number, made: number];
