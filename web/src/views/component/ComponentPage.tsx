@@ -206,6 +206,7 @@ function Keys({ vector }: { vector: Vector }) {
 function Neighbours({ vector, model }: { vector: Vector; model: ModelInfo | null }) {
   const index = useIndex();
   const { projection } = useExplore();
+  if (!vector.similar && !index.data) return null; // whether there is an index is not known yet
   if (!vector.similar) {
     const missing = index.data && index.data[projection] === null && index.data.reason === null;
     return (
