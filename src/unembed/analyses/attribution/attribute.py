@@ -23,6 +23,7 @@ from unembed.analyses.attribution.attending import QueriesAndKeys, count_attendi
 from unembed.analyses.attribution.bound import bounded, check_sample
 from unembed.analyses.attribution.groups import Nodes, count, layers_of_pairs
 from unembed.analyses.attribution.measure import Measuring, all_measured, rows_measured
+from unembed.analyses.attribution.memory import check_pairs
 from unembed.analyses.attribution.options import AttributionOptions
 from unembed.analyses.attribution.references import (
     References,
@@ -119,7 +120,10 @@ def _pair(pair: Any) -> Any:
 def check_size(
     model: Loaded, n_positions: int, options: AttributionOptions, edits: Sequence[Edit] = ()
 ) -> None:
-    """Raise TooLargeError where there are more nodes than `max_attributed_nodes`."""
+    """Raise TooLargeError where there are more nodes than `max_attributed_nodes`.
+
+    Or where those that are pairs take more than `max_capture_bytes`.
+    """
     pairs = layers_of_pairs(model, edits) if options.pairs else ()
     size, limit = count(model, n_positions, pairs), model.settings.max_attributed_nodes
     size += 0 if options.qk == "none" else count_attending(model) * n_positions
@@ -133,6 +137,7 @@ def check_size(
             legal=f"at most {limit:,} nodes",
             fix="pairs=False, or a shorter prompt" if pairs else "a shorter prompt",
         )
+    check_pairs(model, n_positions, pairs, options)
 
 
 def objective_of(
