@@ -255,8 +255,8 @@ function Steps({ layers, length }: { layers: number; length: number }) {
         onChange={(value) => setAttribution({ steps: Number(value) })}
       />
       <p className="option-note" data-testid="estimate-cost">
-        {steps} gradients of each branch: up to {(sites * steps).toLocaleString('en')} passes forward and back
-        over {count(length, 'token')}. It can be cancelled.
+        {steps} gradients of each branch: up to {(sites * steps).toLocaleString('en')} passes
+        forward and back over {count(length, 'token')}. It can be cancelled.
       </p>
     </>
   );
