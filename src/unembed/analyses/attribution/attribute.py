@@ -107,6 +107,7 @@ def attribute(
     others = [model.read_prompt(one) for one in several(references)]
     check_references(options, read.ids, [one.ids for one in others])
     pairs = layers_of_pairs(model, edits) if options.pairs else frozenset()
+    check_pairs(model, len(read.ids), pairs, options)
     passes = Passes(model, read, tuple(edits), objective, options, pairs, cancel, progress)
     return _Work(prompt, passes, others).attribution()
 
@@ -120,10 +121,7 @@ def _pair(pair: Any) -> Any:
 def check_size(
     model: Loaded, n_positions: int, options: AttributionOptions, edits: Sequence[Edit] = ()
 ) -> None:
-    """Raise TooLargeError where there are more nodes than `max_attributed_nodes`.
-
-    Or where those that are pairs take more than `max_capture_bytes`.
-    """
+    """Raise TooLargeError where there are more nodes than `max_attributed_nodes`."""
     pairs = layers_of_pairs(model, edits) if options.pairs else ()
     size, limit = count(model, n_positions, pairs), model.settings.max_attributed_nodes
     size += 0 if options.qk == "none" else count_attending(model) * n_positions
@@ -137,7 +135,6 @@ def check_size(
             legal=f"at most {limit:,} nodes",
             fix="pairs=False, or a shorter prompt" if pairs else "a shorter prompt",
         )
-    check_pairs(model, n_positions, pairs, options)
 
 
 def objective_of(
