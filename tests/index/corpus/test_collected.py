@@ -10,8 +10,9 @@ import torch
 
 import unembed as ue
 from unembed.errors import CancelledError, LoadError
-from unembed.index.corpus import collecting, examples
-from unembed.index.corpus.build import index_corpus
+from unembed.index.corpus import collecting, examples, trial
+from unembed.index.corpus import estimate as estimating
+from unembed.index.corpus.build import estimate_corpus, index_corpus
 from unembed.index.corpus.opening import open_corpus
 
 from .conftest import MORE
@@ -218,3 +219,32 @@ def test_damaged_words_about_them_are_said(model, texts, tmp_path):
     about.write_text(json.dumps(said))
     with pytest.raises(LoadError, match=r"about.json cannot be read"):
         open_corpus(model, "one", folder=tmp_path)
+
+
+def test_an_estimate_counts_them(model, texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "LEAST_SECONDS", 0.01)
+    options = {"kept": "hidden"}
+    plain = estimate_corpus(model, texts, [1, 2], **options)
+    both = estimate_corpus(model, texts, [1, 2], examples="both", **options)
+    built = [
+        index_corpus(model, texts, name, [1, 2], folder=tmp_path, examples=name, **options)
+        for name in ("none", "both")
+    ]
+    more = built[1].about.bytes - built[0].about.bytes
+    assert both.bytes - plain.bytes == pytest.approx(
+        more, rel=0.4
+    )  # of so few, with what Lance adds
+    monkeypatch.setattr(estimating, "cost", lambda *given: collecting.Cost(7_000_000, 500.0))
+    said = estimate_corpus(model, texts, [1, 2], examples="heads", **options)
+    assert said.bytes == plain.bytes + 7_000_000
+    assert said.seconds == pytest.approx(500, abs=100)
+
+
+def test_what_they_cost_grows_with_tables_and_tokens(model, corpus, monkeypatch):
+    said = {"_passed": 2.0, "_tried": 10.0}  # of which 10 at the end, whatever the corpus
+    monkeypatch.setattr(collecting, "_seconds", lambda work: said[work.func.__name__])
+    tables = collecting.tables_of(model, [1, 2], ("heads",))
+    rows = corpus.columns.rows
+    one, two = (collecting.cost(model, rows, tables, n, None) for n in (100.0, 200.0))
+    assert one.bytes == two.bytes == 1000 * 2 * model.block(1).attention.n_heads
+    assert two.seconds - one.seconds == pytest.approx(one.seconds - 20.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 from unembed.engine.cancel import Cancel
@@ -10,13 +12,20 @@ from unembed.engine.model import Model
 from unembed.engine.names.taps import why_not
 from unembed.engine.targets import SiteKey
 from unembed.index.corpus.collected import CollectedAbout, Kind, Table, write_table
+from unembed.index.corpus.columns import TokenColumns
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.examples import looked_for
 from unembed.index.corpus.measures import Measures
 from unembed.index.corpus.options import Examples, ExamplesOptions
+from unembed.index.corpus.passes import Span, runs_of, spans_of
+from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.states import CONTEXT
+from unembed.index.corpus.trial import clock
 from unembed.models.progress import Progress
 
+# of a node: 22 places of 17 bytes, 61 numbers of a histogram, others like it, and counts
+BYTES_EACH = 1_000
+TRIED = 600  # tokens that an estimate looks at, about
 NODES_AT_ONCE = 65_536  # of one pass: their sums and samples take a gigabyte or two
 
 
@@ -53,7 +62,7 @@ def collect(
         measured = [
             Measures(model, [name for one in own for name in _nodes(model, one)]) for own in some
         ]
-        found = looked_for(corpus, measured, ExamplesOptions(), cancel, progress)
+        found = looked_for(model, corpus.columns, measured, ExamplesOptions(), cancel, progress)
         for own, each in zip(some, found, strict=True):
             start = 0
             for table in own:
@@ -62,6 +71,70 @@ def collect(
                 write_table(corpus.columns.rows, table, each[start:end], numbers)
                 start = end
     return CollectedAbout(ExamplesOptions(), frozenset({*_kept(corpus), *tables}))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What examples of every node of some tables take."""
+
+    bytes: int
+    seconds: float
+
+
+NOTHING = Cost(0, 0.0)
+
+
+def cost(
+    model: Model, rows: Rows, tables: Sequence[Table], tokens: float, cancel: Cancel | None
+) -> Cost:
+    """Of a corpus of so many tokens, from passes over some sentences of `rows`.
+
+    Timed are the model, what is done with each token, and what is done at the end, of one table of
+    each kind; the other tables are taken to be like it.
+    """
+    columns = TokenColumns(rows)
+    spans = sorted(spans_of(columns), key=lambda span: span[1])
+    spans = spans[:: max(1, sum(size for _, size in spans) // TRIED)]
+    n = sum(size for _, size in spans)
+    seconds = 0.0
+    for kind in get_args(Kind):
+        own = [one for one in tables if one[0] == kind]
+        if own:
+            among = sum(width_of(model, one) for one in own)
+            measures = Measures(model, _nodes(model, own[-1]))
+            forward = _seconds(partial(_passed, model, columns, measures, spans))
+            ends, whole = (
+                _seconds(partial(_tried, model, columns, measures, some, among, cancel))
+                for some in (spans[:1], spans)
+            )
+            each = max(0.0, whole - ends - forward) / max(1, n)
+            seconds += len(own) * (ends + tokens * each)
+            if kind == tables[0][0]:
+                seconds += len(_groups(model, tables)) * tokens * forward / max(1, n)
+    return Cost(sum(BYTES_EACH * width_of(model, one) for one in tables), seconds)
+
+
+def _passed(model: Model, columns: TokenColumns, measures: Measures, spans: Sequence[Span]) -> None:
+    for _ in runs_of(model, columns, spans, measures.capture):
+        pass
+
+
+def _tried(
+    model: Model,
+    columns: TokenColumns,
+    measures: Measures,
+    spans: Sequence[Span],
+    n_nodes: int,
+    cancel: Cancel | None,
+) -> None:
+    asked = ExamplesOptions()
+    looked_for(model, columns, [measures], asked, cancel, None, spans=spans, n_nodes=n_nodes)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = clock()
+    work()
+    return clock() - start
 
 
 def _kept(corpus: Corpus) -> frozenset[Table]:

@@ -12,6 +12,7 @@ from typing import Annotated
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.index.corpus.about import Site
+from unembed.index.corpus.collecting import NOTHING, cost, kinds_of, tables_of
 from unembed.index.corpus.folder import CorpusFolder
 from unembed.index.corpus.lists import seconds_of_lists
 from unembed.index.corpus.options import CorpusOptions
@@ -128,11 +129,14 @@ def estimate(
         trial = Trial(model, rows, sites, options, words, stretch_chars, cancel)
         each = trial.seconds_each(sampled) if sampled else Seconds(0.0, 0.0, 0.0)
         beside = trial.bytes_beside() if rows.n_tokens else 0.0
-    n_special = rows.n_sentences * len(model.tokenizer("", verbose=False)["input_ids"])
-    tokens = bare * rows.n_tokens / max(1, rows.n_tokens - n_special)
+        n_special = rows.n_sentences * len(model.tokenizer("", verbose=False)["input_ids"])
+        tokens = bare * rows.n_tokens / max(1, rows.n_tokens - n_special)
+        layers = sorted({site.layer for site in sites})
+        tables = tables_of(model, layers, kinds_of(options.examples))
+        examples = cost(model, rows, tables, tokens, cancel) if tables and sampled else NOTHING
     size = beside + sum(site.bytes_each for site in sites)
-    seconds = measuring + words.ready_in + each.of(tokens, places)
+    seconds = measuring + words.ready_in + each.of(tokens, places) + examples.seconds
     if tokens > model.settings.exact_search_tokens:
         seconds += sum(seconds_of_lists(site, round(tokens)) for site in sites)
     rate = tokens / seconds if tokens else 0.0
-    return CorpusEstimate(round(tokens), round(tokens * size), seconds, rate)
+    return CorpusEstimate(round(tokens), round(tokens * size) + examples.bytes, seconds, rate)

@@ -14,10 +14,11 @@ import numpy as np
 from torch import Tensor
 
 from unembed.engine.cancel import Cancel
+from unembed.engine.model import Model
 from unembed.engine.passes.run import Run
 from unembed.index.corpus.alike import Correlations
 from unembed.index.corpus.collected import QUANTILES, Found, Place
-from unembed.index.corpus.columns import Mask
+from unembed.index.corpus.columns import Mask, TokenColumns
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.examples_result import (
     AlikeNode,
@@ -27,7 +28,7 @@ from unembed.index.corpus.examples_result import (
 )
 from unembed.index.corpus.measures import HEAD, Measures, Nodes
 from unembed.index.corpus.options import ExamplesOptions
-from unembed.index.corpus.passes import AT_ONCE, drawn, runs_of, spans_of
+from unembed.index.corpus.passes import AT_ONCE, Span, drawn, runs_of, spans_of
 from unembed.index.corpus.sentences import CorpusSentence
 from unembed.index.store import Array
 from unembed.models.progress import Progress
@@ -78,7 +79,7 @@ def find_examples(
     corpus.check_current()
     found = corpus.collected.of(measures.targets, asked)
     if found is None:
-        (found,) = looked_for(corpus, [measures], asked, cancel, progress)
+        (found,) = looked_for(corpus.model, corpus.columns, [measures], asked, cancel, progress)
     items = _items(corpus, measures, [one.places for one in found], cancel)
     return tuple(
         _listed(corpus, measures, order, asked, one, items[order])
@@ -87,23 +88,30 @@ def find_examples(
 
 
 def looked_for(
-    corpus: Corpus,
+    model: Model,
+    columns: TokenColumns,
     measured: Sequence[Measures],
     asked: ExamplesOptions,
     cancel: Cancel | None,
     progress: Progress | None,
+    *,
+    spans: Sequence[Span] | None = None,
+    n_nodes: int = 0,
 ) -> list[list[Found]]:
     """What is kept of each node of some groups, from one pass for all of them.
 
     Of many nodes fewer tokens are drawn; each group has a sample of its own.
+
+    Args:
+        spans: sentences that are looked at; absent: all.
+        n_nodes: draw as few tokens as if a group had so many.
     """
-    columns = corpus.columns
     words = columns.words()
-    groups = [_Group(one, asked, words) for one in measured]
+    groups = [_Group(one, asked, words, max(n_nodes, len(one))) for one in measured]
     for (first, size), run in runs_of(
-        corpus.model,
+        model,
         columns,
-        spans_of(columns),
+        spans_of(columns) if spans is None else spans,
         tuple(dict.fromkeys(name for one in measured for name in one.capture)),
         at_once=max(1, min(AT_ONCE, PASS_BYTES // (8 * max(1, sum(map(len, measured)))))),
         cancel=cancel,
@@ -121,8 +129,10 @@ def looked_for(
 class _Group:
     """Nodes that share a sample of tokens."""
 
-    def __init__(self, measures: Measures, asked: ExamplesOptions, words: Mask) -> None:
-        most = min(DRAWN, max(FEWEST_DRAWN, DRAWN_BYTES // (8 * max(1, len(measures)))))
+    def __init__(
+        self, measures: Measures, asked: ExamplesOptions, words: Mask, n_nodes: int
+    ) -> None:
+        most = min(DRAWN, max(FEWEST_DRAWN, DRAWN_BYTES // (8 * max(1, n_nodes))))
         self._measures, self._asked = measures, asked
         self._sample = drawn(np.flatnonzero(words), most, asked.seed)
         self._seen = _Seen(asked, len(measures), len(self._sample))

@@ -150,8 +150,8 @@ class Trial:
         """Sentences of about so many tokens: whole batches, evenly from the longest on."""
         every = list(batches(self._model, ids, [site.name for site in self._sites]))
         n = sum(map(len, ids))
-        step = max(1.0, n / max(1.0, tokens))
-        chosen = [every[int((at + 0.5) * step)] for at in range(max(1, int(len(every) / step)))]
+        some = max(1, round(len(every) * min(1.0, tokens / n)))
+        chosen = [every[int((at + 0.5) * len(every) / some)] for at in range(some)]
         return [ids[one] for batch in chosen for one in batch]
 
     def _written(self, vectors: dict[Site, tuple[Array, Array]], n: int) -> float:
