@@ -27,7 +27,7 @@ from unembed.index.whole import write_whole
 TABLES = "tables.json"
 SCHEMES = ("s3", "gs", "az")
 LEGAL = "s3://bucket/folder, gs://bucket/folder or az://container/folder"
-# Lance asks six times by itself: what does not answer is said after some twenty seconds.
+# Lance asks six times by itself: what does not answer is said within half a minute.
 FIRST_LOOK = {"client_max_retries": "0", "timeout": "3s", "connect_timeout": "3s"}
 READER = {"client_max_retries": "2", "client_retry_timeout": "10", "timeout": "15s"}
 
@@ -77,7 +77,7 @@ class Bucket:
 
 
 def look(uri: str) -> None:
-    """Raise LoadError, in some twenty seconds at most, where a place cannot be reached."""
+    """Raise LoadError, within half a minute, where a place cannot be reached."""
     with reaching(uri):
         _connect(uri, FIRST_LOOK).list_tables()
 
