@@ -42,6 +42,9 @@ export interface Column {
 
 /** Where nothing can be, 0 is not rounded. */
 const effect = (value: number) => (value === 0 ? '0' : signed(value, 3));
+/** Norms of what heads move may be thousands. */
+const read = (value: number) =>
+  Math.abs(value) < 100 ? effect(value) : `${value < 0 ? '−' : '+'}${figures(Math.abs(value))}`;
 
 const TOTAL = 'Estimated: what the objective loses without it, later effects included';
 const DIRECT = 'What it writes there does to the objective, past all later layers';
@@ -97,14 +100,14 @@ const COLUMNS: Readonly<Record<string, Column>> = Object.fromEntries(
       head: 'effect',
       about:
         'What the write adds to that, past all in between; of a value the norm of what is moved',
-      write: effect,
+      write: read,
       bar: true as const,
     },
     {
       name: 'lost',
       head: 'measured',
       about: 'What that loses in a run without the node, all in between included',
-      write: effect,
+      write: read,
       bar: true as const,
     },
     ...(['effect'] as const).flatMap((name) => [

@@ -159,6 +159,8 @@ describe('a trail', () => {
     expect(rows[1]?.numbers).toEqual({ value: 9, effect: -2, lost: null });
     const columns = columnsOf('nodes', 'baseline', rows);
     expect(columns.map(({ name }) => name)).toEqual(['value', 'effect']);
+    expect(columns.at(1)?.write(1285.633)).toBe('+1286');
+    expect(columns.at(1)?.write(-0.25)).toBe('−0.250');
     expect(largest(rows, columns)).toEqual({ 'pair q': 3, 'pair k': 2, 'pair v': 90 });
     expect(filtered(rows, { ...ATTRIBUTION, sign: 'negative' }, 'baseline', []).map(keyOf)).toEqual(
       ['L2.H1@4<2:k'],
