@@ -2,7 +2,7 @@
 import { figures, percent } from '../../draw/format';
 import { kept, type Measured } from './request';
 
-const SIZE = { width: 236, height: 104, left: 44, right: 10, top: 8, bottom: 18 } as const;
+const SIZE = { width: 172, height: 104, left: 40, right: 6, top: 8, bottom: 18 } as const;
 
 interface Measure {
   label: string;
