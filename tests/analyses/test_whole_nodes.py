@@ -200,3 +200,20 @@ def test_graddrop_of_the_stream_keeps_what_goes_past_a_layer(model_of):
     past = abs(values[0] - values[1]) / (2 * STEP)
     wanted = (2 * plain + past) / 3  # with layers 0 and 1 dropped nothing behind it changes
     assert abs(found.node(f"{site}@{position}").total) == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "words"),
+    [("best", "integrated gradients"), ("graddrop", "gradients without a layer")],
+)
+def test_progress_is_of_all_passes_once_there_are_many(estimator, words, model_of):
+    told = []
+    two_prompts(
+        model_of("gpt2"),
+        estimator=estimator,
+        steps=1,
+        progress=lambda *said: told.append(said),
+    )
+    first = next(at for at, said in enumerate(told) if said[0] == words)
+    assert {said[0] for said in told[first:]} == {words}
+    assert told[first] == (words, 0, told[-1][2])

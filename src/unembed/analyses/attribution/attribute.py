@@ -187,7 +187,7 @@ class _Work:
             own = slopes | passes.integrated(seen, references, found, passes.moved)
             if self.options.wholes:
                 keys = wholes.whole_sites(self.model)
-                whole = passes.integrated(seen, references, found, keys)
+                whole = passes.integrated(seen, references, found, keys, len(passes.moved))
         nodes = Nodes(seen, own, references, found, passes.pairs, along=along, held=self._holds())
         groups, notes = tuple(nodes.groups()), (*nodes.notes, *references.notes)
         if self.options.wholes:

@@ -100,7 +100,7 @@ class Passes:
             *self.objective.required_capture(self.model),
             *(directions_capture(self.model, self.objective) if self.direct else ()),
         ]
-        seen = self._run(tuple(dict.fromkeys(capture)), self.edits)
+        seen = self._run(tuple(dict.fromkeys(capture)), self.edits, self.progress)
         found = self._directions(seen) if self.direct else None
         slopes = gradients(self._scalar(seen, found), seen, variables)
         return without_graph(seen), slopes, found
@@ -159,13 +159,22 @@ class Passes:
         return len(self.moved) + wholes + len(latents.attached_to(self.model))
 
     def integrated(
-        self, seen: Run, references: References, found: Directions | None, keys: Sequence[SiteKey]
+        self,
+        seen: Run,
+        references: References,
+        found: Directions | None,
+        keys: Sequence[SiteKey],
+        before: int = 0,
     ) -> dict[SiteKey, Tensor]:
-        """Mean gradients on the way from the reference to the value, of one site at a time."""
+        """Mean gradients on the way from the reference to the value, of one site at a time.
+
+        Args:
+            before: how many sites are done already, for what progress says.
+        """
         slopes: dict[SiteKey, Tensor] = {}
         for done, key in enumerate(keys):
             if self.progress is not None:
-                self.progress("integrated gradients", done, len(keys))
+                self.progress("integrated gradients", before + done, self.n_integrated)
             values, reference = seen.activations[key], references.of(key)
             start = torch.zeros_like(values) if reference is None else reference
             slopes[key] = self._along_the_way(key, start, values, found, seen)
@@ -217,22 +226,29 @@ class Passes:
             return label_directions(seen, self.objective)
         return directions(without_graph(seen), self.objective)
 
-    def _run(self, capture: Sequence[str], edits: tuple[Edit, ...]) -> Run:
-        return self._rows(capture, [edits])[0]
+    def _run(
+        self, capture: Sequence[str], edits: tuple[Edit, ...], progress: Progress | None = None
+    ) -> Run:
+        return self._rows(capture, [edits], progress=progress)[0]
 
     def _rows(
         self,
         capture: Sequence[str],
         edits: Sequence[tuple[Edit, ...]],
         start: tuple[int, Tensor] | None = None,
+        progress: Progress | None = None,
     ) -> list[Run]:
-        """One pass over the prompt with each of these edits, with its graph."""
+        """One pass over the prompt with each of these edits, with its graph.
+
+        Args:
+            progress: told of its layers; one of many passes has none of its own.
+        """
         if self.cancel is not None:
             self.cancel.check()
         read = self.read
         logits: Logits = "last" if self.of_label else "none"
         rows = [request_of(read, capture, one, logits, start=start, grad=True) for one in edits]
-        found = run_rows(self.model, rows, self.cancel, self.progress)
+        found = run_rows(self.model, rows, self.cancel, progress)
         return [replace(one, notes=read.notes) for one in found] if read.notes else found
 
     def _scalar(self, seen: Run, found: Directions | None) -> Tensor:
