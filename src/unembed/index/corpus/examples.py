@@ -187,6 +187,8 @@ class _Seen:
 
     def _cut(self) -> None:
         """Only the strongest, the first of equals."""
+        if not self._new:
+            return
         values, rows = (
             np.concatenate([old, *(one[side][:, None] for one in self._new)], axis=1)
             for side, old in enumerate(self._top)
