@@ -7,7 +7,7 @@ it, and a file that says what the activations contradict is refused, with what w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
@@ -18,36 +18,21 @@ from unembed.engine.targets import SiteKey
 from unembed.errors import LoadError
 from unembed.latents.autoencoder import Autoencoder
 from unembed.latents.description import Description
+from unembed.latents.evidence import (
+    FEWER,
+    NOT_TAKEN,
+    SOME,
+    TAKEN,
+    Reading,
+    contradicts_declared,
+    judged,
+    judged_places,
+    misfit,
+)
 from unembed.latents.sample import activations, width
 from unembed.result import TABLE_ROW, Axes, Columns, Result
 
-NEARLY = 0.001  # what is not explained of a reading that nothing contradicts
-FLOOR = 0.2  # less explained variance than this is no autoencoder of the site
-BETTER = 0.7  # a reading that leaves this share of what is unexplained contradicts the file
-RATHER = 0.97  # and one that leaves this share of it is told
-ELSEWHERE = 0.5  # as BETTER, of other places, whose activations differ in how much there is to say
-SOME, FEWER = 192, 96  # tokens that other readings, and other places, are tried on
-MANY_TIMES, SOME_TIMES = 4.0, 2.0  # how far the number of active latents may be from what is said
 _AT_LAYER = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "attn_in", "mlp_in")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How well an autoencoder does, read in one way.
-
-    Args:
-        explained: 1 - |y - reconstruction|² / |y - mean of y|², over all tokens.
-        active: how many latents are not 0 at a token, in the mean (L0).
-    """
-
-    words: str
-    explained: float
-    active: float
-
-    @property
-    def left(self) -> float:
-        """The share of the variance that is not explained."""
-        return 1 - self.explained
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,7 +121,7 @@ class _Evidence:
             if found.left < base.left:
                 chosen, base = one, found
         others = [_reading(words, one, *here) for words, one in other_readings(chosen, here[0])]
-        doubts = [*self._judged(base, others), *self._declared(base)]
+        doubts = [*judged(base, others, self._where, self._refused), *self._declared(base)]
         places, of_places = self._elsewhere(chosen, base)
         says = replace(chosen.description, open=())
         found = _reading(base.words, chosen, *whole)
@@ -159,22 +144,6 @@ class _Evidence:
 
     # ------------------------------------------------------------ what contradicts it
 
-    def _judged(self, base: Reading, others: Sequence[Reading]) -> list[str]:
-        if base.left < NEARLY:
-            return []
-        best = min(others, key=lambda one: one.left, default=base)
-        if best.explained > FLOOR and best.left < BETTER * base.left:
-            raise self._refused(
-                f"read as its files say it explains {share(base)} of {self._where}, and "
-                f"{share(best)} {best.words}",
-                best,
-            )
-        return [
-            f"{one.words} it would explain {share(one)}, as it is read {share(base)}"
-            for one in others
-            if one.left < RATHER * base.left
-        ]
-
     def _declared(self, base: Reading) -> list[str]:
         """What is said of how many latents are active at a token, against how many are."""
         found = contradicts_declared(self.sae.description, base)
@@ -193,20 +162,7 @@ class _Evidence:
             _reading(f"at {_named(reads, writes)}", sae, few[reads], few[writes])
             for reads, writes in self._places()
         ]
-        best = min(found, key=lambda one: one.left, default=here)
-        if base.explained < FLOOR or (here.left > NEARLY and best.left < ELSEWHERE * here.left):
-            fits = best.explained > FLOOR and best.left < ELSEWHERE * here.left
-            rather = f", and {share(best)} {best.words}" if fits else ""
-            raise self._refused(
-                f"it explains {share(base)} of {self._where}{rather}",
-                best if fits else None,
-            )
-        doubts = [
-            f"{one.words} it would explain {share(one)} on {len(few[self.reads])} tokens, "
-            f"at {self._where} {share(here)}"
-            for one in found
-            if here.left > NEARLY and one.left < BETTER * here.left
-        ]
+        doubts = judged_places(base, here, found, self._where, len(few[self.reads]), self._refused)
         return found, doubts
 
     def _places(self) -> list[tuple[SiteKey, SiteKey]]:
@@ -238,41 +194,7 @@ class _Evidence:
 
     def _refused(self, message: str, rather: Reading | None) -> LoadError:
         says = self.sae.description
-        of = f"; it was trained on {says.model_name}" if says.model_name else ""
-        return LoadError(
-            f"the {says.words} does not fit {self.model.name}: {message}{of}",
-            field="source",
-            value=says.source,
-            fix=fix_of(rather),
-        )
-
-
-def contradicts_declared(says: Description, base: Reading) -> tuple[str, bool] | None:
-    """What is said of how many are active, and whether it is far off; None where it fits."""
-    said = says.declared_l0
-    if said is None or not said > 0:
-        return None
-    times = max(base.active, 1e-9) / said
-    if 1 / SOME_TIMES < times < SOME_TIMES:
-        return None
-    told = f"it says that {said:g} latents are active at a token; {base.active:.1f} are"
-    return told, not 1 / MANY_TIMES < times < MANY_TIMES
-
-
-def fix_of(rather: Reading | None) -> str:
-    """How to ask for another reading, where it can be asked for."""
-    if rather is not None and rather.words.startswith("at "):
-        return f'ue.load_sae(source, site="{rather.words.removeprefix("at ")}")'
-    if rather is not None and rather.words in _FIXES:
-        return _FIXES[rather.words]
-    return "an autoencoder that was trained on this model and this site"
-
-
-NOT_TAKEN, TAKEN = "with b_dec not taken off", "with b_dec taken off"
-_FIXES = {
-    NOT_TAKEN: "ue.load_sae(source, subtract_bias=False)",
-    TAKEN: "ue.load_sae(source, subtract_bias=True)",
-}
+        return misfit(says.words, says, self.model.name, message, rather)
 
 
 def placed(says: Description, model: Loaded) -> tuple[SiteKey, SiteKey]:
@@ -313,10 +235,6 @@ def _reading(words: str, sae: Autoencoder, reads: Tensor, writes: Tensor) -> Rea
     explained = float(1 - left / whole) if float(whole) > 0 else float("-inf")
     explained = explained if explained == explained else float("-inf")
     return Reading(words, explained, float((values != 0).sum() / len(values)))
-
-
-def share(one: Reading) -> str:
-    return f"{one.explained:.1%}" if one.explained > 0 else "nothing"
 
 
 def _dead(sae: Autoencoder, reads: Tensor) -> int:

@@ -19,23 +19,22 @@ from unembed.engine.loaded import Loaded
 from unembed.engine.targets import SiteKey
 from unembed.errors import LoadError
 from unembed.latents.autoencoder import Autoencoder
-from unembed.latents.check import (
+from unembed.latents.check import SaeCheck, other_readings, placed
+from unembed.latents.description import OF_KIND
+from unembed.latents.evidence import (
     BETTER,
     ELSEWHERE,
     FEWER,
     FLOOR,
     NEARLY,
-    RATHER,
     SOME,
     Reading,
-    SaeCheck,
     contradicts_declared,
-    fix_of,
-    other_readings,
-    placed,
+    judged,
+    judged_places,
+    misfit,
     share,
 )
-from unembed.latents.description import OF_KIND
 from unembed.latents.sample import activations, width
 from unembed.latents.several import read_by, reconstructed, sides
 
@@ -98,7 +97,10 @@ class _Evidence:
         few = {key: value[:FEWER] for key, value in self.seen.items()}
         places = [_reading(f"at {place}", moved, few) for place, moved in self._places()]
         better = [one for one in places if one.left < ELSEWHERE * base.left]
-        doubts = [*self._judged(base, [*others, *better]), *self._declared(base)]
+        doubts = [
+            *judged(base, [*others, *better], self._where, self._refused),
+            *self._declared(base),
+        ]
         of_places = self._elsewhere(base, places, few)
         found, each = _reading(base.words, layers, self.seen), _each(layers, self.seen)
         doubts += [*of_places, *self._absent(), *_misfits(layers, self.seen, each)]
@@ -142,22 +144,6 @@ class _Evidence:
 
     # ------------------------------------------------------------ what contradicts it
 
-    def _judged(self, base: Reading, others: Sequence[Reading]) -> list[str]:
-        if base.left < NEARLY:
-            return []
-        best = min(others, key=lambda one: one.left, default=base)
-        if best.explained > FLOOR and best.left < BETTER * base.left:
-            raise self._refused(
-                f"read as its files say it explains {share(base)} of {self._where}, and "
-                f"{share(best)} {best.words}",
-                best,
-            )
-        return [
-            f"{one.words} it would explain {share(one)}, as it is read {share(base)}"
-            for one in others
-            if one.left < RATHER * base.left and not one.words.startswith("at ")
-        ]
-
     def _declared(self, base: Reading) -> list[str]:
         """The declared number may be of one layer or of all together: what is nearer counts."""
         says = self.layers[0].description
@@ -183,19 +169,7 @@ class _Evidence:
     def _elsewhere(self, base: Reading, found: Sequence[Reading], few: Seen) -> list[str]:
         """What speaks for other places; raises where one is what was meant."""
         here = _reading("here", self.layers, few)
-        best = min(found, key=lambda one: one.left, default=here)
-        if base.explained < FLOOR or (here.left > NEARLY and best.left < ELSEWHERE * here.left):
-            fits = best.explained > FLOOR and best.left < ELSEWHERE * here.left
-            rather = f", and {share(best)} {best.words}" if fits else ""
-            raise self._refused(
-                f"it explains {share(base)} of {self._where}{rather}", best if fits else None
-            )
-        return [
-            f"{one.words} it would explain {share(one)} on {FEWER} tokens, at {self._where} "
-            f"{share(here)}"
-            for one in found
-            if here.left > NEARLY and one.left < BETTER * here.left
-        ]
+        return judged_places(base, here, found, self._where, FEWER, self._refused)
 
     def _places(self) -> Iterator[tuple[str, Layers]]:
         """Other sites that it may read or write in every layer; the first layer's are its words."""
@@ -226,14 +200,8 @@ class _Evidence:
         return where_of(self.layers)
 
     def _refused(self, message: str, rather: Reading | None) -> LoadError:
-        says = self.layers[0].description
-        of = f"; it was trained on {says.model_name}" if says.model_name else ""
-        return LoadError(
-            f"the {words_of(self.layers)} does not fit {self.model.name}: {message}{of}",
-            field="source",
-            value=says.source,
-            fix=fix_of(rather),
-        )
+        words, says = words_of(self.layers), self.layers[0].description
+        return misfit(words, says, self.model.name, message, rather)
 
 
 # ------------------------------------------------------------------ layers, read in some way
