@@ -84,3 +84,31 @@ export function ChooseFiles({ files, testid, says, onFiles }: FilesProps) {
     </div>
   );
 }
+
+interface PreparingProps {
+  doing: 'sending' | 'estimating';
+  /** Bytes that are sent, and of how many. */
+  progress: readonly [number, number];
+  /** What is done with what was sent. */
+  says: string;
+  testid: string;
+  onCancel: () => void;
+}
+
+/** Files on their way, and the estimate that comes before the work itself. */
+export function Preparing({ doing, progress, says, testid, onCancel }: PreparingProps) {
+  const [sent, total] = progress;
+  return (
+    <div className="build-progress" role="status" data-testid={testid} data-busy="true">
+      <progress
+        aria-label="Preparing"
+        className="status-line"
+        {...(doing === 'sending' && total > 0 ? { value: sent, max: total } : {})}
+      />
+      <span>{doing === 'sending' ? `sending files, ${bytes(sent)} of ${bytes(total)}` : says}</span>
+      <button type="button" className="link" onClick={onCancel}>
+        Cancel
+      </button>
+    </div>
+  );
+}

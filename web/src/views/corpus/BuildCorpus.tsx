@@ -6,7 +6,7 @@ import { hasColumn } from '../../shared/api/uploads';
 import { useJobs, watchJob } from '../../shared/api/jobs';
 import type { ModelInfo } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
-import { ChooseFiles, Row } from '../../shared/parts/Making';
+import { ChooseFiles, Preparing, Row } from '../../shared/parts/Making';
 import { Segments } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import {
@@ -275,7 +275,16 @@ function Actions({ model }: { model: ModelInfo }) {
   const build = () => void buildIt(spec, model);
   const ask = () => void estimateIt(spec, model);
   if (doing === 'building') return <Progress job={job} cancel={stop} />;
-  if (doing !== null) return <Sending doing={doing} progress={progress} />;
+  if (doing !== null)
+    return (
+      <Preparing
+        doing={doing}
+        progress={progress}
+        says="building samples of them for a few seconds"
+        testid="corpus-sending"
+        onCancel={stop}
+      />
+    );
   return (
     <>
       {known ? (
@@ -315,32 +324,6 @@ function Actions({ model }: { model: ModelInfo }) {
       </p>
       <ErrorNote error={error} retry={known ? build : ask} stale={false} />
     </>
-  );
-}
-
-function Sending({
-  doing,
-  progress: [sent, total],
-}: {
-  doing: 'sending' | 'estimating';
-  progress: readonly [number, number];
-}) {
-  return (
-    <div className="build-progress" role="status" data-testid="corpus-sending" data-busy="true">
-      <progress
-        aria-label="Preparing"
-        className="status-line"
-        {...(doing === 'sending' && total > 0 ? { value: sent, max: total } : {})}
-      />
-      <span>
-        {doing === 'sending'
-          ? `sending files, ${bytes(sent)} of ${bytes(total)}`
-          : 'building samples of them for a few seconds'}
-      </span>
-      <button type="button" className="link" onClick={stop}>
-        Cancel
-      </button>
-    </div>
   );
 }
 

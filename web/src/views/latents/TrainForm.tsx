@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { bytes, duration } from '../../draw/format';
 import type { ModelInfo } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
-import { ChooseFiles, Row } from '../../shared/parts/Making';
+import { ChooseFiles, Preparing, Row } from '../../shared/parts/Making';
 import { Segments } from '../../shared/parts/parts';
 import { change, useSpec } from '../../shared/state/store';
 import {
@@ -272,7 +272,15 @@ function Actions({ model, corpora, listed }: Props) {
   const train = () => void trainIt(asked);
   const ask = () => void estimateIt(asked);
   if (doing === 'sending' || doing === 'estimating')
-    return <Preparing doing={doing} progress={progress} />;
+    return (
+      <Preparing
+        doing={doing}
+        progress={progress}
+        says="some passes and steps of it, for a few seconds"
+        testid="training-prepared"
+        onCancel={stopSending}
+      />
+    );
   const running = listed.training !== null || doing !== null;
   return (
     <>
@@ -328,30 +336,5 @@ function Takes({ known }: { known: Estimate }) {
           : ''}
       </span>
     </p>
-  );
-}
-
-interface PreparingProps {
-  doing: 'sending' | 'estimating';
-  progress: readonly [number, number];
-}
-
-function Preparing({ doing, progress: [sent, total] }: PreparingProps) {
-  return (
-    <div className="build-progress" role="status" data-testid="training-prepared" data-busy="true">
-      <progress
-        aria-label="Preparing"
-        className="status-line"
-        {...(doing === 'sending' && total > 0 ? { value: sent, max: total } : {})}
-      />
-      <span>
-        {doing === 'sending'
-          ? `sending files, ${bytes(sent)} of ${bytes(total)}`
-          : 'some passes and steps of it, for a few seconds'}
-      </span>
-      <button type="button" className="link" onClick={stopSending}>
-        Cancel
-      </button>
-    </div>
   );
 }
