@@ -43,6 +43,7 @@ const SAID = {
     'max_tokens',
     'spacy',
     'column',
+    'examples',
     'restart',
     'add',
     'tables', // whose bucket texts are read into is for a person to say, not for a link

@@ -37,7 +37,9 @@ export function InCorpus({ node }: { node: string }) {
           </button>
         )}{' '}
         {asked ? null : (
-          <span className="faint">{count(about.n_tokens, 'token')} are run once more</span>
+          <span className="faint">
+            {count(about.n_tokens, 'token')} are run once more, unless its examples are kept
+          </span>
         )}
       </p>
       <ErrorNote ofNode error={found.error} retry={found.retry} stale={false} />

@@ -17,6 +17,7 @@ import {
   fill,
   keyOf,
   lackOf,
+  EXAMPLES,
   SPLITS,
   stop,
   stopJob,
@@ -34,6 +35,12 @@ const KEEPS = [
   ['hidden', 'hidden states', 'The residual stream behind each layer'],
   ['context', 'contexts', 'What each head read: z, before W_O'],
 ] as const;
+const EXAMPLES_SAY: Readonly<Record<Draft['examples'], string>> = {
+  none: 'none: a pass is made when one asks',
+  neurons: 'of every neuron',
+  heads: 'of every head',
+  both: 'of every neuron and head',
+};
 const SPLIT_SAYS: Readonly<Record<Draft['split'], string>> = {
   sentences: 'sentences',
   lines: 'lines: each is one',
@@ -133,6 +140,19 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
             {SPLITS.map((split) => (
               <option key={split} value={split}>
                 {SPLIT_SAYS[split]}
+              </option>
+            ))}
+          </select>
+        </Row>
+        <Row label="Examples" note="strongest tokens, for component pages; one more pass">
+          <select
+            data-testid="build-examples"
+            value={draft.examples}
+            onChange={(event) => fill({ examples: event.target.value as Draft['examples'] })}
+          >
+            {EXAMPLES.map((examples) => (
+              <option key={examples} value={examples}>
+                {EXAMPLES_SAY[examples]}
               </option>
             ))}
           </select>

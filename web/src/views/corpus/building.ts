@@ -14,6 +14,7 @@ import { keptOf, type About } from './request';
 const ASKED = QUESTIONS.corpus_build;
 export const KEPT = ASKED.kept.choices;
 export const SPLITS = ASKED.split.choices;
+export const EXAMPLES = ASKED.examples.choices;
 export const TOKENS = { least: ASKED.max_tokens.low, most: ASKED.max_tokens.high } as const;
 
 export type Estimate = Schemas['CorpusEstimate'];
@@ -27,6 +28,8 @@ export interface Draft {
   layers: string;
   kept: (typeof KEPT)[number];
   split: (typeof SPLITS)[number];
+  /** Of which nodes examples are kept beside it. */
+  examples: (typeof EXAMPLES)[number];
   maxTokens: number;
   /** "": none. */
   spacy: string;
@@ -64,6 +67,7 @@ const EMPTY: Draft = {
   layers: '',
   kept: ASKED.kept.default,
   split: ASKED.split.default,
+  examples: ASKED.examples.default,
   maxTokens: ASKED.max_tokens.default,
   spacy: '',
   column: ASKED.column.default,
@@ -154,6 +158,7 @@ export function optionsOf(draft: Draft, model: ModelInfo) {
     ...(layers ? { layers } : {}),
     ...(draft.kept === EMPTY.kept ? {} : { kept: draft.kept }),
     ...(draft.split === EMPTY.split ? {} : { split: draft.split }),
+    ...(draft.examples === EMPTY.examples ? {} : { examples: draft.examples }),
     ...(draft.maxTokens === EMPTY.maxTokens ? {} : { max_tokens: draft.maxTokens }),
     ...(draft.spacy === '' ? {} : { spacy: draft.spacy }),
     ...(hasColumn(draft.files) && draft.column !== EMPTY.column ? { column: draft.column } : {}),

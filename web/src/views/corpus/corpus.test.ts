@@ -206,6 +206,7 @@ describe('a corpus to be built', () => {
       ...draft,
       layers: '0, 2-3',
       kept: 'hidden' as const,
+      examples: 'heads' as const,
       spacy: 'x',
       column: 'body',
       tables: ' s3://bucket/folder ',
@@ -213,6 +214,7 @@ describe('a corpus to be built', () => {
     expect(buildOptions(full, model)).toEqual({
       layers: [0, 2, 3],
       kept: 'hidden',
+      examples: 'heads',
       spacy: 'x',
       column: 'body',
       tables: 's3://bucket/folder',
