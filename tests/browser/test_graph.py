@@ -100,7 +100,7 @@ def test_a_graph_is_drawn_pruned_measured_and_grouped(there: App, transcoded: An
 
 
 def test_a_graph_is_a_file_that_python_reads_and_the_app_opens(
-    there: App, transcoded: Any, tmp_path: Path
+    there: App, transcoded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     page = there.page
     opened(there, PAGE)
@@ -129,6 +129,19 @@ def test_a_graph_is_a_file_that_python_reads_and_the_app_opens(
     broken.write_text(json.dumps({"nodes": []}))
     page.get_by_test_id("graph-file").set_input_files(broken)
     page.get_by_text("“metadata” is missing").wait_for()
+    there.open("v=1&view=graph")  # nothing was asked of the model
+    page.reload()
+    page.get_by_test_id("graph-file").set_input_files(broken)
+    page.get_by_role("alert").filter(has_text="“metadata” is missing").wait_for()
+    there.assert_accessible()
+    page.get_by_test_id("graph-file").set_input_files(written)
+    page.get_by_test_id("graph-canvas").wait_for()
+    assert f"{len(mine.nodes)} nodes" in there.text("graph-readout")
+    assert "mine" in there.text("graph-groups")
+    monkeypatch.chdir(tmp_path)  # the app knows a file by its name alone
+    assert f"{len(mine.nodes)} nodes" in printed_by(there.copied_python(), transcoded)
+    page.get_by_test_id("graph-close").click()
+    page.get_by_test_id("welcome").wait_for()
 
 
 def test_without_transcoders_it_says_how_to_attach_one(app: App):

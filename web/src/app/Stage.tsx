@@ -29,15 +29,17 @@ export function Stage({ model }: { model: ModelInfo | null }) {
   useEffect(() => {
     document.title = titleOf(spec, view);
   }, [spec, view]);
-  if (!isAsked(spec) && view.teach) {
+  const welcome =
+    !isAsked(spec) && view.teach ? <Welcome model={model} teach={view.teach} /> : null;
+  if (welcome && !view.unasked) {
     return (
       <main className="view" ref={place}>
         <ViewBar />
-        <Welcome model={model} teach={view.teach} />
+        {welcome}
       </main>
     );
   }
-  const reason = view.needs ? lacks(model, view.needs.capability) : null;
+  const reason = view.needs && !welcome ? lacks(model, view.needs.capability) : null;
   const { otherwise } = view.needs ?? {};
   const replaced = reason !== null && otherwise && has(model, otherwise.capability);
   const Shown = replaced ? otherwise.component : view.component;
@@ -51,7 +53,7 @@ export function Stage({ model }: { model: ModelInfo | null }) {
         </>
       ) : (
         <Suspense fallback={<Loading />}>
-          <Shown model={model} experiment={experiment} cellWidth={cellWidth} />
+          <Shown {...{ model, experiment, cellWidth, welcome }} />
         </Suspense>
       )}
     </main>

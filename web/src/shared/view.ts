@@ -1,5 +1,5 @@
 /** A view as the page knows it. Its folder exports one; `views/index.ts` lists them. */
-import { createContext, useContext, type ComponentType } from 'react';
+import { createContext, useContext, type ComponentType, type ReactNode } from 'react';
 import type { ModelInfo } from './api/queries';
 import type { Key } from '../draw/keys';
 import type { Experiment } from './state/experiment';
@@ -11,6 +11,8 @@ export interface ViewProps {
   experiment: Experiment;
   /** Of a token, px. */
   cellWidth: number;
+  /** To be shown until a prompt runs, by a view that has something of its own to show then; else null. */
+  welcome: ReactNode;
 }
 
 /** The page that Python is to reproduce. */
@@ -31,6 +33,8 @@ export interface View {
   apart?: boolean;
   /** What stands there until a prompt runs; absent: the view needs none. */
   teach?: { question: string; text: string };
+  /** It stands around what teaches, and shows what needs neither a prompt nor anything of the model. */
+  unasked?: boolean;
   /** What the model's self-check must have proved, and what is said where it did not. */
   needs?: {
     capability: string;

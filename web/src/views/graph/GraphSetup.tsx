@@ -4,10 +4,9 @@ import { percent } from '../../draw/format';
 import { showSpaces } from '../../draw/tokens';
 import { LIMITS } from '../../questions.gen';
 import { Check, Choice } from '../../shared/parts/Choice';
-import { FileButton } from '../../shared/parts/FileButton';
 import { FlipButton, ViewToggles } from '../../shared/parts/toggles';
-import { notify, useSpec } from '../../shared/state/store';
-import { readViewer } from './files';
+import { useSpec } from '../../shared/state/store';
+import { FromFile } from './GraphFile';
 import { GRAPH, setGraph, useGraphSpec, usePassing, type Graph } from './graphState';
 import { useOpened, type GraphAnswer } from './query';
 
@@ -234,45 +233,5 @@ function Shown({ name, most }: { name: 'nodes' | 'edges'; most: number }) {
       />
       <output className="number">{percent(value)}</output>
     </label>
-  );
-}
-
-// ------------------------------------------------------------------ a file
-
-function FromFile() {
-  const { opened } = useOpened();
-  const [problem, setProblem] = useState<string | null>(null);
-  const open = async (file: File) => {
-    const found = readViewer(await file.text(), file.name);
-    if (typeof found === 'string') return setProblem(found);
-    const { groups, ...rest } = found;
-    setProblem(null);
-    useOpened.setState({ opened: rest });
-    usePassing.setState({ marked: [] });
-    setGraph({ chosen: null, measured: false, groups, nodes: 1, edges: GRAPH.edges });
-    notify(`${found.graph.nodes.length.toLocaleString('en')} nodes of ${file.name}.`);
-  };
-  return (
-    <>
-      <h3>A graph of a file</h3>
-      <FileButton
-        words="Open a graph"
-        accept=".json,application/json"
-        testId="graph-file"
-        open={(file) => void open(file)}
-      />
-      {problem === null ? (
-        <p className="option-note">
-          JSON as it is saved here for circuit-tracer’s viewer, or as circuit-tracer wrote it.
-        </p>
-      ) : (
-        <p className="option-note problem">{problem}</p>
-      )}
-      {opened ? (
-        <button type="button" onClick={() => useOpened.setState({ opened: null })}>
-          Back to the prompt’s
-        </button>
-      ) : null}
-    </>
   );
 }

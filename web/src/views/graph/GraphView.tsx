@@ -7,9 +7,11 @@ import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
 import { Status, ViewBar } from '../../shared/parts/ViewBar';
 import { useSpec } from '../../shared/state/store';
+import { isAsked } from '../../shared/text/chat';
 import type { ViewProps } from '../../shared/view';
 import { GraphAside } from './GraphAside';
 import { GraphCanvas } from './GraphCanvas';
+import { CloseFile, WithoutPrompt } from './GraphFile';
 import { GraphFormula } from './GraphFormula';
 import { GraphSave } from './GraphSave';
 import { GraphSetup } from './GraphSetup';
@@ -27,14 +29,14 @@ import {
   type Opened,
 } from './query';
 
-export function GraphView({ model, experiment, cellWidth }: ViewProps) {
+export function GraphView({ model, experiment, cellWidth, welcome }: ViewProps) {
   const spec = useSpec();
   const { opened } = useOpened();
   const { chosen, measured } = spec.graph;
   const bare = model !== null && !model.attached.some(isTranscoder);
   const ready = model !== null && !bare && (experiment.tokens?.length ?? 0) > 0;
   const analysis = useGraph(spec, experiment.position, ready && opened === null);
-  const answer = useSaid(opened?.graph ?? (bare ? null : analysis.data), model);
+  const answer = useSaid(opened?.graph ?? (bare || welcome ? null : analysis.data), model);
   const shown = useShown(answer);
   const asks = chosen !== null && measured && measurable(chosen) !== null;
   const there = chosen !== null && (shown?.whole.edgeOf.has(chosen) ?? false);
@@ -53,14 +55,14 @@ export function GraphView({ model, experiment, cellWidth }: ViewProps) {
         ) : null}
         {answer && (opened?.own ?? true) ? <GraphFormula answer={answer} /> : null}
       </ViewBar>
-      <GraphSetup answer={answer} />
-      <TokenStrip experiment={experiment} cellWidth={cellWidth} />
+      {welcome && !opened ? <WithoutPrompt welcome={welcome} /> : <GraphSetup answer={answer} />}
+      {welcome ? null : <TokenStrip experiment={experiment} cellWidth={cellWidth} />}
       <ErrorNote
         error={experiment.error ?? (opened ? null : analysis.error)}
         retry={experiment.error ? experiment.retry : analysis.retry}
         stale={answer !== null}
       />
-      {bare && !opened ? <NoTranscoders model={model} /> : null}
+      {bare && !opened && !welcome ? <NoTranscoders model={model} /> : null}
       {answer && shown ? (
         <Area
           {...{ answer, opened, model, edge }}
@@ -132,7 +134,7 @@ function Readout({
   shown,
   whole,
 }: Shown & { answer: GraphAnswer; opened: Opened | null }) {
-  const { edits } = useSpec();
+  const spec = useSpec();
   return (
     <div className="attribution-readout graph-readout" data-testid="graph-readout">
       <p>
@@ -145,15 +147,8 @@ function Readout({
       </p>
       {opened ? (
         <p>
-          Of the file <bdi className="mono">{opened.file}</bdi>, not of the prompt above.{' '}
-          <button
-            type="button"
-            className="link"
-            data-testid="graph-close"
-            onClick={() => useOpened.setState({ opened: null })}
-          >
-            Back to the prompt’s
-          </button>
+          Of the file <bdi className="mono">{opened.file}</bdi>
+          {isAsked(spec) ? ', not of the prompt above' : ''}. <CloseFile plain />
         </p>
       ) : null}
       {answer.notes.map((note) => (
@@ -161,7 +156,7 @@ function Readout({
           {note}
         </p>
       ))}
-      {!opened && edits.some((made) => made.enabled) ? (
+      {!opened && spec.edits.some((made) => made.enabled) ? (
         <p className="faint">Edits are no part of a graph: the prompt runs as it is.</p>
       ) : null}
     </div>

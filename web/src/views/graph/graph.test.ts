@@ -1,12 +1,16 @@
-import { describe, expect, it } from 'vitest';
-import { decodeSpec, DEFAULTS, encodeSpec } from '../../app/address';
+import { createElement } from 'react';
+import { renderToStaticMarkup } from 'react-dom/server';
+import { afterEach, describe, expect, it } from 'vitest';
+import { address, decodeSpec, DEFAULTS, encodeSpec } from '../../app/address';
 import example from '../../draw/graph/example.json';
 import { page } from '../../shared/pageExample';
+import { setAddress, useStore } from '../../shared/state/store';
 import { readViewer, toViewer } from './files';
+import { show, WithoutPrompt } from './GraphFile';
 import { graphBody, misnamed, readGroups, writeGroups } from './graphState';
 import { componentOf, isTranscoder, said } from './labels';
 import { graphPython } from './python';
-import { measurable, type GraphAnswer } from './query';
+import { measurable, useOpened, type GraphAnswer } from './query';
 
 const ANSWER = example.graph as unknown as GraphAnswer;
 const GROUPS = example.grouped[1]!.groups;
@@ -116,6 +120,50 @@ describe('a file', () => {
     ['{"metadata": {}, "nodes": [], "links": [{"source": "a"}]}', 'no node a'],
   ])('that is none is refused with what is wrong: %s', (text, why) => {
     expect(readViewer(text, 'f')).toContain(why);
+  });
+});
+
+describe('without a prompt', () => {
+  afterEach(() => useOpened.setState({ opened: null }));
+  const open = (data: unknown, file: string) => {
+    setAddress(address);
+    return show(JSON.stringify(data), file);
+  };
+
+  it('a file can be chosen below what teaches', () => {
+    const welcome = createElement('h2', null, 'Which features?');
+    const drawn = renderToStaticMarkup(createElement(WithoutPrompt, { welcome }));
+    expect(drawn).toMatch(/Which features\?.*data-testid="graph-file"/);
+  });
+
+  it('a file is shown with its groups, and its Python reads it', () => {
+    expect(open(example.viewer, 'my "own".json')).toBeNull();
+    expect(useOpened.getState().opened).toMatchObject({ file: 'my "own".json', own: true });
+    const { spec, notice } = useStore.getState();
+    expect(spec.graph.groups).toEqual(GROUPS);
+    expect(notice?.text).toContain(`${ANSWER.nodes.length} nodes`);
+    const graph = { ...spec.graph, chosen: 'embed@1>logit@4', measured: true };
+    const written = graphPython(page('gpt2', { ...spec, graph }));
+    expect(written).toContain(
+      String.raw`graph = ue.load_graph("my \"own\".json")` + '\ngraph = graph.pruned(edges=0.6)\n',
+    );
+    expect(written).toContain('graph.grouped(');
+    expect(written).not.toMatch(/ue\.load\(|measure_edge|prompt/);
+  });
+
+  it('a file of another’s has no scores to print, nor parts of edges to prune by', () => {
+    const { unembed: _about, ...metadata } = example.viewer.metadata;
+    expect(open({ ...example.viewer, metadata, nodes: [], links: [], qParams: {} }, 'theirs')).toBe(
+      null,
+    );
+    const written = graphPython(page('gpt2', useStore.getState().spec));
+    expect(written).toContain('ue.load_graph("theirs")\nprint(graph)\n');
+  });
+
+  it('what is no graph leaves the page as it was, and says what is wrong', () => {
+    expect(open({ nodes: [] }, 'broken.json')).toContain('“metadata” is missing');
+    expect(useOpened.getState().opened).toBeNull();
+    expect(useStore.getState().spec).toEqual(DEFAULTS);
   });
 });
 

@@ -13,6 +13,7 @@ export const graph: View = {
     question: 'Which features make which, and the answer?',
     text: 'Active latents of the transcoders that are attached, at their tokens and layers, with direct edges from each to each and to the answer. Point at one for what makes it and what it makes, measure an edge by taking its source out, take nodes together under names of your own.',
   },
+  unasked: true,
   needs: {
     capability: 'lens',
     title: 'This model has no attribution graph',

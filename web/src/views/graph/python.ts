@@ -2,10 +2,25 @@
 import { promptPython } from '../../shared/text/chat';
 import { optionsPython, quote } from '../../shared/text/options';
 import type { Page } from '../../shared/view';
-import { graphBody } from './graphState';
-import { measurable } from './query';
+import { graphBody, type Graph } from './graphState';
+import { measurable, useOpened, type GraphAnswer, type Opened } from './query';
 
-export function graphPython({ model, spec, position }: Page): string {
+export function graphPython(page: Page): string {
+  const { opened } = useOpened.getState();
+  return `${(opened ? ofFile(opened, page) : ofPrompt(page)).join('\n')}\n`;
+}
+
+/** Which model a file is of, it does not say: an edge of it is not measured. */
+function ofFile({ file, graph, own }: Opened, { spec }: Page): string[] {
+  return [
+    'import unembed as ue',
+    '',
+    `graph = ue.load_graph(${quote(file)})`,
+    ...shownPython(spec.graph, graph, own),
+  ];
+}
+
+function ofPrompt({ model, spec, position }: Page): string[] {
   const { target, distractor, graph } = spec;
   const options = {
     ...(target === '' ? {} : { target }),
@@ -18,7 +33,7 @@ export function graphPython({ model, spec, position }: Page): string {
   const explained = ofSum
     ? { ...(target === '' ? {} : { target }), ...(distractor === '' ? {} : { distractor }) }
     : {};
-  const lines = [
+  return [
     'import unembed as ue',
     '',
     `model = ue.load(${quote(model.name)})`,
@@ -27,22 +42,30 @@ export function graphPython({ model, spec, position }: Page): string {
     ),
     `prompt = ${promptPython(spec)}`,
     `graph = ue.attribution_graph(model, prompt, ${optionsPython(options).join(', ')})`,
-    ...prunedPython([
-      ['nodes', graph.nodes, graph.node_threshold],
-      ['edges', graph.edges, graph.edge_threshold],
-    ]),
-    ...groupedPython(graph.groups),
-    'print(graph, graph.replacement, graph.completeness)',
-    graph.groups.length > 0
-      ? 'print(*graph.group_edges()[:10], sep="\\n")'
-      : 'print(graph.to_pandas())',
+    ...shownPython(graph, graph, true),
     ...(ends
       ? [
           `print(ue.measure_edge(${['model, prompt', ...ends.map(quote), ...optionsPython(explained)].join(', ')}))`,
         ]
       : []),
   ];
-  return `${lines.join('\n')}\n`;
+}
+
+type Made = Pick<GraphAnswer, 'node_threshold' | 'edge_threshold'>;
+
+/** Pruned and taken together as the page shows it; `scored`: it says how good it is. */
+function shownPython(graph: Graph, made: Made, scored: boolean): string[] {
+  return [
+    ...prunedPython([
+      ['nodes', graph.nodes, made.node_threshold],
+      ['edges', scored ? graph.edges : 1, made.edge_threshold],
+    ]),
+    ...groupedPython(graph.groups),
+    scored ? 'print(graph, graph.replacement, graph.completeness)' : 'print(graph)',
+    graph.groups.length > 0
+      ? 'print(*graph.group_edges()[:10], sep="\\n")'
+      : 'print(graph.to_pandas())',
+  ];
 }
 
 function transcodersOf({ attached }: Page['model']): string[] {
