@@ -47,8 +47,8 @@ def rows(model):
 
 
 @pytest.fixture(scope="module")
-def index(model):
-    return ue.latent_index(model, top_k=5)
+def index(model, tmp_path_factory):
+    return ue.latent_index(model, top_k=5, folder=tmp_path_factory.mktemp("index"))
 
 
 def ranked(scores):
@@ -92,7 +92,7 @@ def test_a_token_a_word_and_a_direction(model, rows, index):
 
 
 @pytest.fixture(scope="module", params=[2**30, 0], ids=["copied", "from the autoencoders"])
-def several(request):
+def several(request, tmp_path_factory):
     """A model with two autoencoders in two layers, its index, and the row of each latent."""
     made = ue.load(tiny_model("gpt2", dtype=torch.float32), tokenizer=tiny_tokenizer())
     made.settings = replace(made.settings, index_cache_bytes=request.param)
@@ -106,7 +106,7 @@ def several(request):
         )
         for number, row in enumerate(one.weights.W_dec)
     }
-    return made, ue.latent_index(made, top_k=5), rows
+    return made, ue.latent_index(made, top_k=5, folder=tmp_path_factory.mktemp("index")), rows
 
 
 def test_all_autoencoders_of_a_layer_are_searched(several):
@@ -147,7 +147,7 @@ def test_what_it_does_not_have(model, index):
     for name in ("L1.N3", "L0.F30"):
         with pytest.raises(TargetError):
             index.vector(name)
-    with pytest.raises(InputError, match="held in memory"):
+    with pytest.raises(InputError, match="of latents"):
         index.clusters(2)
     bare = ue.load(model.module, tokenizer=model.tokenizer)
     with pytest.raises(CapabilityError, match="no autoencoder"):
@@ -171,11 +171,12 @@ def app(model, tmp_path):
         yield make()
 
 
-def test_over_http_they_need_no_index(model, index, app):
+def test_over_http_they_need_no_index(model, index, app, tmp_path):
+    whole = ue.latent_index(model, folder=tmp_path / "python")
     body = {"among": "latents", "limit": 3}
     word = model.token(70).text
     for path, asked, python in (
-        ("search", {"words": [word]}, ue.latent_index(model).search(word, limit=3)),
+        ("search", {"words": [word]}, whole.search(word, limit=3)),
         ("token", {"token": 70}, index.token(70, limit=3)),
         ("similar", {"target": "L2.F7"}, index.similar("L2.F7", limit=3)),
     ):

@@ -111,9 +111,9 @@ def test_the_page_of_the_weights_says_each_layers_vector_and_their_sum(both):
     assert live_page(plain, "L1.N7").writes == ()
 
 
-def test_every_write_is_a_vector_of_the_index_that_says_which_it_is(both):
+def test_every_write_is_a_vector_of_the_index_that_says_which_it_is(both, tmp_path):
     plain, model, clt = both
-    index = latent_index(model)
+    index = latent_index(model, folder=tmp_path)
     n_layers = plain.anatomy.n_layers
     assert len(index) == N * n_layers * (n_layers + 1) // 2
     token = 9

@@ -266,7 +266,7 @@ def test_what_has_no_meaning_of_them_is_refused_in_words(model_of):
     assert any("crosscoder" in note for note in flow.notes)
 
 
-def test_they_are_read_traced_and_searched(model_of):
+def test_they_are_read_traced_and_searched(model_of, tmp_path):
     plain = model_of("gpt2", torch.float64)
     model = ue.load(plain.module, tokenizer=plain.tokenizer)
     crosscoder = made(plain)
@@ -276,7 +276,7 @@ def test_they_are_read_traced_and_searched(model_of):
     value = float(state @ crosscoder.layers[1].weights.W_enc[:, 2])
     assert traced.value == pytest.approx(value, rel=1e-9)
     assert traced.parts[0].completeness.rest == pytest.approx(0, abs=1e-9)
-    index = ue.latent_index(model)
+    index = ue.latent_index(model, folder=tmp_path)
     assert len(index) == 4 * N
     d = plain.anatomy.d_model
     hit = index.similar(crosscoder.layers[0].weights.W_dec[3, d:], limit=1).items[0]

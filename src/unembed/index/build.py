@@ -60,7 +60,7 @@ def build_index(
         LoadError: the disk is full or cannot be written.
         CancelledError: `cancel` was set.
     """
-    asked = chosen(options, changes, {"top_k": partial(_checked_top_k, model)})
+    asked = chosen(options, changes, {"top_k": partial(checked_top_k, model)})
     with Builder(model, asked, folder) as builder:
         if builder.prepare(progress=progress):
             while builder.remaining:
@@ -88,7 +88,7 @@ class Builder:
         self.model = model
         self.projection: Projection = projection_of(model, options.projection)
         layers = _checked_layers(model, options.layers)
-        top_k = _checked_top_k(model, options.top_k)
+        top_k = checked_top_k(model, options.top_k)
         self.plan = _plan(model, self.projection, top_k, layers)
         self.folder = IndexFolder.of(model, options.projection, folder)
         self._restart = options.restart
@@ -202,7 +202,8 @@ def _checked_layers(model: Model, layers: tuple[int, ...] | None) -> tuple[int, 
     return chosen
 
 
-def _checked_top_k(model: Model, top_k: int) -> int:
+def checked_top_k(model: Model, top_k: int) -> int:
+    """How many tokens a list has; raises InputError."""
     most = min(MOST_TOP_K, len(model.unembedding.weight))
     if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= most:
         raise InputError(

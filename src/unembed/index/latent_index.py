@@ -1,32 +1,31 @@
-"""An index of what latents write, of all autoencoders that are attached, held in memory.
+"""An index of what latents write, of all autoencoders that are attached.
 
 It is searched as that of the neurons' value vectors is. A latent that writes at several layers has
-one vector for each. Making one projects every latent to the
-vocabulary once, seconds for some thousands; nothing of it is on disk. It holds the lists of tokens,
-some hundred bytes for each latent; the vectors themselves stay the autoencoders' own, and are
+one vector for each. The lists of tokens, some hundred bytes for each latent, are kept on disk (see
+`latent_lists`) and held in memory; the vectors themselves stay the autoencoders' own, and are
 copied only where all fit `index_cache_bytes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from unembed.analyses.tools.frozen import accurate
 from unembed.analyses.tools.projections import projection_of
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.engine.nodes import LATENT
-from unembed.engine.reading.extremes import extremes
 from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError
 from unembed.index.about import IndexAbout, Plan
-from unembed.index.build import array_of, labelled, texts_of, versions_of
+from unembed.index.build import array_of, checked_top_k
+from unembed.index.latent_lists import STRETCH, LatentLists, Lists, kept_texts
 from unembed.index.store import Array
 from unembed.index.vector_index import VectorIndex
 from unembed.latents.autoencoder import Autoencoder
@@ -34,6 +33,7 @@ from unembed.latents.sae import STREAM, Attached, every
 from unembed.models.progress import Progress
 
 TOP_K = 50
+Parts = Sequence[tuple[Attached, SiteKey]]
 
 
 @torch.no_grad()
@@ -42,23 +42,30 @@ def latent_index(
     *,
     projection: str = "raw",
     top_k: int = TOP_K,
+    folder: Path | str | None = None,
     cancel: Cancel | None = None,
     progress: Progress | None = None,
 ) -> VectorIndex:
     """The latents of a model's autoencoders, to be searched by word, token and direction.
 
+    Each is projected to the vocabulary once: the lists are kept for this autoencoder, to the last
+    weight, and this model. One that was interrupted goes on after the last 8,192 latents.
+
     Args:
         top_k: tokens kept on either side of each latent's list.
+        folder: where to keep them, instead of the cache; a folder "latents" is made in it.
+        cancel: checked several times for every 512 latents; what was finished is kept.
         progress: called with ("projecting", latents done, latents).
 
     Raises:
-        InputError: an unknown projection.
+        InputError: an unknown projection, or a bad top_k.
         CapabilityError: no autoencoder is attached that writes to the residual stream, or the model
             has no such projection.
+        CancelledError: `cancel` was set.
     """
     chosen = projection_of(model, projection)
-    parts_of = _of_stream(model)
-    if not parts_of:
+    parts = _of_stream(model)
+    if not parts:
         raise CapabilityError(
             f"{model.name} has no autoencoder attached that writes to the residual stream",
             field="among",
@@ -66,59 +73,81 @@ def latent_index(
             fix="model.attach(ue.load_sae(...)), or --sae on the command line",
         )
     vocab_size = len(model.unembedding.weight)
-    layers = tuple(one.layer for one, _ in parts_of)
-    widths = tuple(one.sae.description.n for one, _ in parts_of)
     plan = Plan(
         fingerprint=model.fingerprint,
         model=model.name,
         projection=chosen.name,
-        top_k=min(top_k, vocab_size),
+        top_k=checked_top_k(model, min(top_k, vocab_size)),
         d=model.anatomy.d_model,
-        layers=layers,
-        widths=widths,
+        layers=tuple(one.layer for one, _ in parts),
+        widths=tuple(one.sae.description.n for one, _ in parts),
         vocab_size=vocab_size,
     )
-    parts: list[dict[str, Array]] = []
+    cache = model.settings.cache_folder() / "index" / plan.fingerprint
+    root = cache if folder is None else Path(folder).expanduser()
+
+    def heard(stage: str, done: int, total: int) -> None:
+        if cancel is not None:
+            cancel.check()
+        if progress is not None:
+            progress(stage, done, total)
+
+    lists = _lists(LatentLists(model, chosen, plan.top_k, root, heard), parts, cancel, heard)
+    held = _joined(plan, lists)
+    saes = tuple((one.sae, site) for one, site in parts)
+    tables = HeldTables(held, saes, partial(kept_texts, model, root))
+    stems = [one.stem for one, _ in parts]
+    crosses = [one.sae.description.kind in ("clt", "crosscoder") for one, _ in parts]
+    written = [site.name if some else "" for (_, site), some in zip(parts, crosses, strict=True)]
+    about = _about(plan, held, max(lists, key=lambda one: one.made))
+    return VectorIndex(model, plan, about, tables, LATENT, stems, written)
+
+
+def _lists(
+    kept: LatentLists, parts: Parts, cancel: Cancel | None, progress: Progress
+) -> list[Lists]:
+    """Those of all latents, in order."""
+    total = sum(one.sae.description.n for one, _ in parts)
+    found: list[Lists] = []
     done = 0
-    for (one, site), width in zip(parts_of, widths, strict=True):
-        before = done
+    for one, site in parts:
+        n = one.sae.description.n
+        for first in range(0, n, STRETCH):
+            rows = range(first, min(first + STRETCH, n))
 
-        def share(part: int, of: int, before: int = before, width: int = width) -> None:
-            if progress is not None:
-                progress("projecting", before + width * part // of, plan.n_vectors)
+            def share(part: int, of: int, before: int = done, own: int = len(rows)) -> None:
+                progress("projecting", before + own * part // of, total)
 
-        vectors = accurate(one.sae.directions_at(site))
-        rows = chosen(vectors.to(model.device)).to(model.unembedding.weight.device)
-        ends = extremes(rows, model.unembedding.weight, plan.top_k, cancel, share)
-        lists = {
-            "top_ids": array_of(ends.raised_ids),
-            "top_scores": array_of(ends.raised),
-            "bottom_ids": array_of(ends.lowered_ids),
-            "bottom_scores": array_of(ends.lowered),
-        }
-        columns = labelled(one.layer, vectors, lists)
-        del columns["vector"]  # the autoencoder has it
-        parts.append(columns)
-        done += width
+            found.append(kept.of(one.sae, site, rows, cancel, share))
+            done += len(rows)
+            progress("projecting", done, total)
+    return found
+
+
+def _joined(plan: Plan, lists: Sequence[Lists]) -> dict[str, Array]:
+    """Everything but the vectors themselves, which the autoencoders have."""
     # name by name: both the parts and the whole would be twice as much
-    held = {name: np.concatenate([part.pop(name) for part in parts]) for name in [*parts[0]]}
-    about = IndexAbout(
+    held = {
+        name: np.concatenate([one.held.pop(name) for one in lists]) for name in [*lists[0].held]
+    }
+    held["layer"] = np.repeat(np.array(plan.layers, np.int32), plan.widths)
+    held["neuron"] = np.concatenate([np.arange(width, dtype=np.int32) for width in plan.widths])
+    return held
+
+
+def _about(plan: Plan, held: dict[str, Array], newest: Lists) -> IndexAbout:
+    return IndexAbout(
         fingerprint=plan.fingerprint,
         model=plan.model,
         projection=plan.projection,
         top_k=plan.top_k,
         n_vectors=plan.n_vectors,
         d=plan.d,
-        layers=layers,
+        layers=plan.layers,
         bytes=sum(one.nbytes for one in held.values()),
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=versions_of(model),
+        made=newest.made,
+        versions=newest.versions,
     )
-    tables = HeldTables(held, tuple((one.sae, site) for one, site in parts_of), texts_of(model))
-    stems = [one.stem for one, _ in parts_of]
-    crosses = [one.sae.description.kind in ("clt", "crosscoder") for one, _ in parts_of]
-    written = [site.name if some else "" for (_, site), some in zip(parts_of, crosses, strict=True)]
-    return VectorIndex(model, plan, about, tables, LATENT, stems, written)
 
 
 def _of_stream(model: Model) -> list[tuple[Attached, SiteKey]]:
@@ -134,7 +163,7 @@ class HeldTables:
 
     held: dict[str, Array]
     parts: tuple[tuple[Autoencoder, SiteKey], ...]
-    tokens: list[str]
+    read_texts: Callable[[], list[str]]
 
     def columns(self, _: Plan) -> dict[str, Array]:
         """Everything but the vectors themselves, in order."""
@@ -160,4 +189,4 @@ class HeldTables:
 
     def texts(self) -> list[str]:
         """The text of every token, by id."""
-        return self.tokens
+        return self.read_texts()

@@ -300,10 +300,10 @@ class VectorIndex:
 
     @property
     def tables(self) -> Tables:
-        """The tables on disk. Raises InputError of an index that is held in memory."""
+        """The tables on disk. Raises InputError of an index of latents."""
         if not isinstance(self._tables, Tables):
             raise InputError(
-                "clusters are kept with an index on disk, and that of latents is held in memory",
+                "clusters are kept with an index of neurons, and this one is of latents",
                 field="among",
                 value=self.kind.plural,
                 legal="neurons",

@@ -84,7 +84,9 @@ class Indexes:
             return held
 
     def latents(self, projection: str, job: Job, give_way: Callable[[], None]) -> VectorIndex:
-        """That of the latents, made when it is first asked for, letting others in meanwhile.
+        """That of the latents, opened, or made and kept, when it is first asked for.
+
+        Lets others in meanwhile.
 
         Raises BusyError where it is being made, CapabilityError where there are no latents.
         """
@@ -98,7 +100,11 @@ class Indexes:
 
         with self._alone("projection of latents", projection, job):
             made = latent_index(
-                self._model, projection=projection, cancel=job.cancel, progress=between
+                self._model,
+                projection=projection,
+                folder=self._root,
+                cancel=job.cancel,
+                progress=between,
             )
         self._latents[projection] = made
         return made
