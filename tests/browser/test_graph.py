@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 import torch
@@ -142,6 +142,35 @@ def test_a_graph_is_a_file_that_python_reads_and_the_app_opens(
     assert f"{len(mine.nodes)} nodes" in printed_by(there.copied_python(), transcoded)
     page.get_by_test_id("graph-close").click()
     page.get_by_test_id("welcome").wait_for()
+
+
+def test_a_saved_run_keeps_the_groups_and_what_is_shown(there: App, transcoded: Any):
+    page = there.page
+    graph = ue.attribution_graph(transcoded, PROMPT)
+    picked = [node.name for node in graph.nodes if node.kind == "latent"][:2]
+    state = f"gshow=0.9&gat=group:say a city&ggroup=say a city:{','.join(picked)}&gmass=0.5"
+    opened(there, f"{PAGE}&{state}")
+    page.get_by_test_id("take-apart").wait_for()
+    said = there.text("graph-readout")
+    page.get_by_test_id("runs").click()
+    page.get_by_test_id("run-name").fill("Cities, together")
+    page.get_by_test_id("run-save").click()
+    kept = page.get_by_test_id("run-list").get_by_role(
+        "button", name="Cities, together", exact=True
+    )
+    kept.wait_for()
+    page.keyboard.press("Escape")
+    page.goto(f"{there.address}/#v=1&p=another")
+    page.reload()
+    there.settled()
+    page.get_by_test_id("runs").click()
+    kept.click()
+    page.get_by_test_id("take-apart").wait_for(timeout=ANSWER)
+    there.settled()
+    parts = dict(parse_qsl(hash_of(there)))  # a name's blanks are written in two ways
+    assert parts == dict(parse_qsl(f"{PAGE}&{state}"))
+    assert there.text("graph-readout") == said
+    assert "2 nodes" in there.text("graph-groups")
 
 
 def test_without_transcoders_it_says_how_to_attach_one(app: App):
