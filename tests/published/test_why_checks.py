@@ -96,7 +96,10 @@ def direct_by_hand(model, module, asked, *, folded):
     """Every head's write through the norm as it scaled this run, one head at a time."""
     seen, hooks = {}, []
     for layer, block in enumerate(module.transformer.h):
-        keep = lambda _, given, layer=layer: seen.update({layer: given[0][0, -1]})  # noqa: E731
+
+        def keep(_, given, layer=layer):
+            seen[layer] = given[0][0, -1]
+
         hooks.append((block.attn.c_proj, "before", keep))
     hooks.append(
         (module.transformer.ln_f, "before", lambda _, given: seen.update(last=given[0][0, -1]))
