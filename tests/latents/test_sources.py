@@ -83,11 +83,17 @@ def test_what_is_there_and_what_is_not(tmp_path):
         ue.load_sae(path)
 
 
-@pytest.mark.parametrize("name", ["params_layer_0.safetensors", "W_enc_3.safetensors"])
-def test_what_writes_at_several_layers_is_refused_as_such(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("params_layer_0.safetensors", "has no b_enc; it holds w_enc"),
+        ("W_enc_3.safetensors", "layer 3, and those of layers 0, 1, 2 are missing"),
+    ],
+)
+def test_what_a_cross_layer_transcoder_lacks_is_named(tmp_path, name, why):
     save_file({"w_enc": torch.zeros(2, 3)}, tmp_path / name)
     (tmp_path / "config.json").write_text("{}", "utf-8")
-    with pytest.raises(LoadError, match="write at several layers"):
+    with pytest.raises(LoadError, match=why):
         ue.load_sae(tmp_path)
 
 
