@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unembed.index.corpus import estimate
+from unembed.index.corpus import trial
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.opening import corpora
@@ -196,7 +196,7 @@ def build_another(app: App) -> None:
 def test_a_corpus_is_built_of_files_that_are_chosen_estimated_first_and_added_to(
     app, texts, model_of, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(estimate, "LEAST_SECONDS", 0.05)
+    monkeypatch.setattr(trial, "LEAST_SECONDS", 0.05)
     model = model_of("gpt2")
     with served(model, cache_dir=str(tmp_path)) as app.address:
         app.open("v=1&view=corpus")
