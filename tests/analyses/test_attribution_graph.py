@@ -11,12 +11,9 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.attribution_graph.build import run_for_graph
-from unembed.analyses.attribution_graph.edges import Edges
-from unembed.analyses.attribution_graph.held import held
 from unembed.analyses.attribution_graph.influence import kept, scores, shares
 from unembed.analyses.attribution_graph.interventions import held_runs
-from unembed.analyses.attribution_graph.sources import left_out, sources
+from unembed.analyses.attribution_graph.sources import left_out
 from unembed.analyses.attribution_graph.viewer import read_graph
 from unembed.errors import CapabilityError, InputError, TargetError, TooLargeError
 from unembed.latents.autoencoder import Autoencoder, Weights
@@ -25,6 +22,7 @@ from unembed.latents.load import places
 from unembed.latents.sae import split
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
+from .graph_edges import edges_of
 from .held_by_hand import ByHand
 
 PROMPT = (1, 72, 5, 33, 9, 72)
@@ -61,13 +59,6 @@ def with_transcoders(name, dtype=torch.float64, **choices):
     return model
 
 
-def edges_of(model, prompt=PROMPT):
-    read = model.read_prompt(prompt)
-    seen = run_for_graph(model, read, len(read.ids) - 1)
-    found = sources(seen)
-    return Edges(held(seen, list(found.transcoded)), found)
-
-
 @pytest.fixture(scope="module")
 def llama():
     return with_transcoders("llama")
@@ -89,7 +80,7 @@ def read_along(edges, column):
 def test_an_edge_is_what_its_target_loses_without_its_source(name):
     """1,000 edges of each family, by a pass of transformers' own code for each source."""
     model = with_transcoders(name)
-    edges, by_hand = edges_of(model), ByHand(name, PROMPT)
+    edges, by_hand = edges_of(model, PROMPT), ByHand(name, PROMPT)
     found, draw = edges.sources, random.Random(0)
     targets = draw.sample(range(found.n_latents), 50)
     columns = draw.sample(range(found.n_columns), 20)
@@ -111,7 +102,7 @@ def test_an_edge_is_what_its_target_loses_without_its_source(name):
 def test_what_goes_into_a_node_and_its_bias_are_its_value(name):
     """The bias: its value where tokens, latents and errors are 0, and biases alone are left."""
     model = with_transcoders(name)
-    edges, by_hand = edges_of(model), ByHand(name, PROMPT)
+    edges, by_hand = edges_of(model, PROMPT), ByHand(name, PROMPT)
     found, seen = edges.sources, edges.held.run
     changes = {BARE: torch.zeros_like}
     for layer, one in found.transcoded.items():
@@ -139,7 +130,7 @@ def test_what_goes_into_a_node_and_its_bias_are_its_value(name):
 )
 def test_edges_past_a_skip_and_from_the_stream(name, dtype, choices):
     model = with_transcoders(name, dtype, **choices)
-    edges = edges_of(model)
+    edges = edges_of(model, PROMPT)
     found, draw = edges.sources, random.Random(1)
     targets = draw.sample(range(found.n_latents), 20)
     columns = draw.sample(range(found.n_columns), 20)
@@ -166,7 +157,7 @@ def test_answers_are_logits_less_their_mean(llama, graph):
 
 @torch.no_grad()
 def test_edges_into_answers_by_hand(llama, graph):
-    edges, by_hand = edges_of(llama), ByHand("llama", PROMPT)
+    edges, by_hand = edges_of(llama, PROMPT), ByHand("llama", PROMPT)
     found = edges.sources
     unembedding = by_hand.module.lm_head.weight.detach()
     norm = by_hand.last_norm

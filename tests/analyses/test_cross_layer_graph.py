@@ -9,16 +9,13 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.attribution_graph.build import run_for_graph
-from unembed.analyses.attribution_graph.edges import Edges
-from unembed.analyses.attribution_graph.held import held
 from unembed.analyses.attribution_graph.interventions import held_runs
-from unembed.analyses.attribution_graph.sources import sources
 from unembed.errors import TooLargeError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
 
 from ..latents.cross_made import attached, rows_of, values_of
+from .graph_edges import edges_of
 from .held_by_hand import ByHand
 
 PROMPT = (1, 72, 5, 33, 9, 72)
@@ -28,13 +25,6 @@ FAMILIES = ("gpt2", "llama", "gemma2", "gpt_neox")
 def with_clt(name, dtype=torch.float64, **choices):
     plain = ue.load(tiny_model(name, dtype=dtype), tokenizer=tiny_tokenizer())
     return attached(plain, **choices)
-
-
-def edges_of(model):
-    read = model.read_prompt(PROMPT)
-    seen = run_for_graph(model, read, len(read.ids) - 1)
-    found = sources(seen)
-    return Edges(held(seen, list(found.transcoded)), found)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +47,7 @@ def node_at(found, column):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_an_edge_is_what_its_target_loses_without_all_writes_of_its_source(name):
     model, clt = with_clt(name)
-    edges, by_hand = edges_of(model), ByHand(name, PROMPT)
+    edges, by_hand = edges_of(model, PROMPT), ByHand(name, PROMPT)
     found, draw = edges.sources, random.Random(0)
     targets = draw.sample(range(found.n_latents), 30)
     wanted = edges.rows(edges.latent_starts(targets))
@@ -90,7 +80,7 @@ def less(value, at, written):
 def test_what_goes_into_a_latent_and_its_bias_are_its_value(name):
     """The bias: its value where tokens, latents and errors are 0, and biases alone are left."""
     model, clt = with_clt(name)
-    edges, by_hand = edges_of(model), ByHand(name, PROMPT)
+    edges, by_hand = edges_of(model, PROMPT), ByHand(name, PROMPT)
     biases = {
         layer: lambda out, one=one: one.weights.b_dec.expand_as(out)
         for layer, one in enumerate(clt.layers)
@@ -118,7 +108,7 @@ def test_what_goes_into_a_latent_and_its_bias_are_its_value(name):
 )
 def test_edges_are_measured_by_the_models_own_code(name, dtype, choices):
     model, _ = with_clt(name, dtype, **choices)
-    edges = edges_of(model)
+    edges = edges_of(model, PROMPT)
     found, draw = edges.sources, random.Random(1)
     targets = draw.sample(range(found.n_latents), 20)
     columns = draw.sample(range(found.n_columns), 20)
@@ -159,7 +149,7 @@ def test_a_measured_edge_is_the_edge_and_live_what_an_ablation_does(llama, graph
 def test_pairs_of_an_edge_carry_what_does_not_go_along_the_stream(llama):
     """From layer 0 to the next layer: through its attention, or straight on at the position."""
     model, clt = llama
-    edges = edges_of(model)
+    edges = edges_of(model, PROMPT)
     found = edges.sources
     column = next(n for n in range(found.n_latents) if found.where(n)[0] == 0)
     target = next(n for n in range(found.n_latents) if found.where(n)[0] == 1)

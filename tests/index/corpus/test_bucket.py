@@ -20,7 +20,6 @@ from unembed.index.corpus import build
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.opening import corpora, open_corpus
 
-from ...cli.conftest import cli, source  # noqa: F401 - fixtures, as the arguments below are
 from .buckets import SECRET, environment, served
 from .conftest import MORE
 from .inline import within_this_process
@@ -369,7 +368,7 @@ def test_buckets_and_their_folders_are_taken(uri):
     assert checked_tables(uri) == uri.rstrip("/")
 
 
-def test_the_command_line_takes_tables(cli, source, tables, texts, tmp_path, monkeypatch):  # noqa: F811
+def test_the_command_line_takes_tables(cli, source, tables, texts, tmp_path, monkeypatch):
     monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path))
     asked = ("index", "corpus", source, str(texts[0]), "--name", "one", "--layers", "1")
     status, said, _ = cli(*asked, "--tables", tables)

@@ -14,12 +14,11 @@ from unembed.index.corpus.folder import corpora_of
 from unembed.models.tiny import tiny_tokenizer
 from unembed.settings import Settings
 
-from ...cli.conftest import cli, source  # noqa: F401 - fixtures, as the arguments below are
 from .waiting import watched
 
 
 @pytest.fixture
-def build(cli, source, tmp_path, monkeypatch):  # noqa: F811
+def build(cli, source, tmp_path, monkeypatch):
     """build(layers): the status and what is said; the cache is `tmp_path / "cache"`."""
     monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "good.txt").write_text("The cat sat on the mat.\n\nA dog ran.\n")
@@ -44,7 +43,7 @@ def test_a_second_command_waits_for_the_first_and_loses_nothing(build, tmp_path,
     assert len(list(folder.glob("v-*"))) == 1
 
 
-def test_a_corpus_of_another_model_is_refused_and_stays(build, cli, model_of, tmp_path):  # noqa: F811
+def test_a_corpus_of_another_model_is_refused_and_stays(build, cli, model_of, tmp_path):
     assert build("0")[0] == 0
     (folder,) = (tmp_path / "cache" / "corpora").glob("*/ab")
     name = str(tmp_path / "bert")
