@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick published families kills check bench bench-peers bench-trainers format web wheel api constraints clean distclean node-is-there browser-is-there
+.PHONY: help demo test quick published families kills clouds check bench bench-peers bench-trainers format web wheel api constraints clean distclean node-is-there browser-is-there
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ families: $(VENV)/.dev ## examine every model type that transformers can build; 
 
 kills: $(VENV)/.dev ## kill builds of a corpus at a hundred random moments, and go on with each; ARGS="--engine ray", ARGS="--what training"
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills $(ARGS)
+
+clouds: $(VENV)/.dev .azurite/.installed ## test corpora in object storage with Azurite, too, which is set up in .azurite
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/index/corpus/test_bucket.py $(ARGS)
 
 check: $(VENV)/.dev web/node_modules/.installed ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
@@ -109,7 +112,7 @@ clean: ## remove what was built, but not what was installed
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove what was installed, too
-	rm -rf $(VENV) .bench-peers .bench-trainers web/node_modules
+	rm -rf $(VENV) .azurite .bench-peers .bench-trainers web/node_modules
 
 $(VENV)/.made:
 	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer is needed; none was found. https://www.python.org/downloads/'; exit 1; }
@@ -141,6 +144,11 @@ node-is-there:
 web/node_modules/.installed: web/package.json web/package-lock.json | node-is-there
 	$(SAY) 'Installing what the app is built with'
 	@npm --prefix web ci --loglevel=error --no-audit --no-fund
+	@touch $@
+
+.azurite/.installed: | node-is-there
+	$(SAY) 'Installing Azurite (190 MB)'
+	@npm install --prefix .azurite --loglevel=error --no-audit --no-fund azurite@3.35.0
 	@touch $@
 
 $(APP): web/node_modules/.installed $(WEB_SOURCES)

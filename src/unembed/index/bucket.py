@@ -135,7 +135,7 @@ def checked_tables(uri: str) -> str:
             value=shown,
             legal=LEGAL,
             fix="name a bucket and a folder in it; credentials and endpoint are read from the "
-            "environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT …)",
+            "environment (AWS_ACCESS_KEY_ID, AZURE_STORAGE_ACCOUNT_NAME …)",
         )
     return uri.rstrip("/")
 
@@ -159,13 +159,15 @@ _KEYS = {
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
-_NETWORK = "look at the network, and for a server of your own at AWS_ENDPOINT"
+_ENDPOINTS = {"s3": "AWS_ENDPOINT", "gs": "GOOGLE_BASE_URL", "az": "AZURE_STORAGE_ENDPOINT"}
+_NETWORK = "look at the network, and for a server of your own at {endpoint}"
 # (what Lance's errors have, what it means, what to do)
 _MEANINGS = (
     ("NoSuchBucket|ContainerNotFound|bucket does not exist", "there is no bucket {bucket!r}",
      "create it, or name another one"),
     ("ExpiredToken|TokenRefreshRequired", "the credentials have expired", "set {keys} anew"),
-    ("InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthenticationFailed",
+    ("InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthenticationFailed|"
+     "failed to authenticate|Invalid Access Key",
      "the credentials are not accepted", "look at {keys}"),
     ("PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint",
      "the bucket is in another region", "set AWS_REGION to that of the bucket"),
@@ -174,7 +176,7 @@ _MEANINGS = (
     ("AccessDenied|Forbidden|status: 40[13]|Permission", "access is denied",
      "give these credentials the right to list, read, write and delete there, or set {keys}"),
     ("BadScheme", "its endpoint is http, which is not allowed",
-     "set AWS_ALLOW_HTTP=true, or an endpoint that begins with https"),
+     "set {http}=true, or an endpoint that begins with https"),
     ("dns error|lookup address", "the name of its server is not known", _NETWORK),
     ("ConnectionRefused|kind: Connect|tcp connect|error sending request",
      "nobody answers at its server", _NETWORK),
@@ -182,8 +184,8 @@ _MEANINGS = (
      _NETWORK),
     ("SlowDown|status: 5\\d\\d|status: 429", "its server refuses for now",
      "try again later: the same command goes on"),
-    ("RetryError|Generic \\{ store|ObjectStore|object store", "it refuses what is asked",
-     "look at the bucket, its rights, and {keys}"),
+    ("RetryError|Generic \\{ store|Generic \\w+ error|ObjectStore|object store",
+     "it refuses what is asked", "look at the bucket, its rights, and {keys}"),
 )  # fmt: skip
 
 
@@ -197,7 +199,9 @@ def unreachable(at: str, error: Exception) -> LoadError | None:
     if found is None:
         return None
     scheme, _, rest = at.partition("://")
-    said = {"bucket": rest.partition("/")[0], "keys": _KEYS[scheme]}
+    http = "AZURE_STORAGE_ALLOW_HTTP" if scheme == "az" else "AWS_ALLOW_HTTP"  # of Google's too
+    bucket = rest.partition("/")[0]
+    said = {"bucket": bucket, "keys": _KEYS[scheme], "endpoint": _ENDPOINTS[scheme], "http": http}
     return LoadError(
         f"the tables in {at} cannot be reached: {found[1].format(**said)}",
         field="tables",

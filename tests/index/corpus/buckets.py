@@ -1,78 +1,126 @@
-"""A server of object storage in this process, and the environment that Lance finds it by."""
+"""Servers of object storage, and the environment that Lance finds each by."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 SECRET = "a-secret-that-is-nowhere"
 
 
-class Buckets:
-    """What the server holds."""
+class Buckets(ABC):
+    """What a server holds."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._client: Any = boto3.client("s3", endpoint_url=endpoint)
+    scheme: ClassVar[str]
+    secret: ClassVar[str]
+
+    def __init__(self) -> None:
         self._made = 0
 
     def make(self) -> str:
         """The name of a new bucket."""
         self._made += 1
         name = f"bucket-{self._made}"
-        self._client.create_bucket(Bucket=name)
+        self._make(name)
         return name
 
+    @abstractmethod
+    def _make(self, name: str) -> None: ...
+
+    @abstractmethod
     def keys(self, name: str) -> list[str]:
         """Of every object."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=name)
-        return [one["Key"] for page in pages for one in page.get("Contents", ())]
+
+    @abstractmethod
+    def put_first(self, name: str, key: str, data: bytes) -> None:
+        """One object; raises FileExistsError where there is one."""
+
+    @abstractmethod
+    def remove(self, name: str, key: str) -> None:
+        """One object."""
 
     def tables(self, name: str) -> list[str]:
         """Every table that has an object: "web/v-3f9c/L1.z"."""
         found = {key.partition(".lance/")[0] for key in self.keys(name)}
         return sorted(one.removeprefix("some/where/") for one in found)
 
-    def put(self, name: str, key: str, data: bytes, **how: str) -> None:
-        """One object."""
-        self._client.put_object(Bucket=name, Key=key, Body=data, **how)
-
     def empty(self, name: str) -> None:
         """Remove all objects."""
         for key in self.keys(name):
-            self._client.delete_object(Bucket=name, Key=key)
+            self.remove(name, key)
+
+
+class S3(Buckets):
+    """moto's."""
+
+    scheme = "s3"
+    secret = SECRET
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__()
+        named = {"aws_access_key_id": "someone", "aws_secret_access_key": SECRET}
+        self._client: Any = boto3.client(
+            "s3", endpoint_url=endpoint, region_name="us-east-1", **named
+        )
+
+    def _make(self, name: str) -> None:
+        self._client.create_bucket(Bucket=name)
+
+    def keys(self, name: str) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=name)
+        return [one["Key"] for page in pages for one in page.get("Contents", ())]
+
+    def put_first(self, name: str, key: str, data: bytes) -> None:
+        try:
+            self._client.put_object(Bucket=name, Key=key, Body=data, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":
+                raise
+            raise FileExistsError(key) from error
+
+    def remove(self, name: str, key: str) -> None:
+        self._client.delete_object(Bucket=name, Key=key)
 
 
 @contextmanager
-def served() -> Iterator[Buckets]:
-    """A server, with the environment set for it."""
+def served() -> Iterator[S3]:
+    """A server of S3 in this process, with the environment set for it."""
     log = logging.getLogger("werkzeug")
     before, log.level = log.level, logging.ERROR
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     endpoint = "http://{}:{}".format(*server.get_host_and_port())
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            environment(patch, endpoint)
-            yield Buckets(endpoint)
+        with within(environment(endpoint)):
+            yield S3(endpoint)
     finally:
         server.stop()
         log.level = before
 
 
-def environment(patch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """What says where storage is, and who asks."""
-    values = {
-        "ACCESS_KEY_ID": "someone",
-        "SECRET_ACCESS_KEY": SECRET,
-        "ENDPOINT": endpoint,
-        "REGION": "us-east-1",
-        "ALLOW_HTTP": "true",
+def environment(endpoint: str) -> dict[str, str]:
+    """What says where S3 is, and who asks."""
+    return {
+        "AWS_ACCESS_KEY_ID": "someone",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ENDPOINT": endpoint,
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
     }
-    for name, value in values.items():
-        patch.setenv(f"AWS_{name}", value)
+
+
+@contextmanager
+def within(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables of the environment, set meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
