@@ -43,7 +43,8 @@ corpus_app = typer.Typer(help="Texts as a model reads them, token by token.", no
 Files = Annotated[
     list[str],
     typer.Argument(
-        help="Texts (UTF-8), .jsonl, .parquet, .conllu, or folders of data sets.", metavar="FILES"
+        help="Texts (UTF-8), .jsonl, .csv, .parquet, .conllu, data sets, or folders of these.",
+        metavar="FILES",
     ),
 ]
 Estimate = Annotated[

@@ -155,6 +155,6 @@ def _check_name(file: str) -> None:
             f"{file} is a part of a data set, which is a folder",
             field="file",
             value=file,
-            legal="text, .jsonl, .parquet or .conllu",
+            legal="text, .jsonl, .csv, .parquet or .conllu",
             fix="build it where the server runs: unembed index corpus MODEL FOLDER --name NAME",
         )

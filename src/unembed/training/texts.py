@@ -21,8 +21,8 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.errors import InputError
 from unembed.index.corpus.corpus import Corpus
+from unembed.index.corpus.files import pieces, sources
 from unembed.index.corpus.opening import open_corpus
-from unembed.index.corpus.pieces import pieces, sources
 from unembed.index.corpus.reading import check_readable, read_sentence
 from unembed.index.corpus.tagging import PlainTagger
 

@@ -10,8 +10,9 @@ import pytest
 from pyarrow import parquet
 
 from unembed.errors import InputError
-from unembed.index.corpus import pieces as reading
-from unembed.index.corpus.pieces import LONGEST_PIECE, Word, pieces, sources
+from unembed.index.corpus import records as reading
+from unembed.index.corpus.files import pieces, sources
+from unembed.index.corpus.pieces import LONGEST_PIECE, Word
 
 CAT = "1\tcat\t_\tNOUN\tNN\t_\t0\troot\t_\t_"
 
@@ -164,7 +165,8 @@ def test_sentences_whose_words_are_known(tmp_path):
         ("a.txt", b"good\n\nb\xffd", "no UTF-8 text: byte 7 is wrong"),
         ("a.txt", b"x" * 70_000 + b"\xe2\x82", "no UTF-8 text: byte 70000 is wrong"),
         ("a.jsonl", b'{"text": "a"}\n{"text": ', "no JSON in line 2"),
-        ("a.jsonl", b'{"body": "a"}', "has no 'text' in line 1"),
+        ("a.jsonl", b'["a"]', "a list in line 1, and no record"),
+        ("a.json", b'[\n{"text": "a"}\n]', "no JSON in line 1.*|a list in line 1"),
         ("a.jsonl", b'{"text": 3}', "no text in record 0, but int"),
         ("a.parquet", b"PAR1", "is no Parquet file"),
         ("a.conllu", b"1\tOui\n", "has no ten columns in a line of sentence 0"),

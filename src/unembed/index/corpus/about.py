@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from unembed.errors import InputError
+from unembed.index.corpus.files import Source
 from unembed.index.corpus.options import Split, State
-from unembed.index.corpus.pieces import Source
 from unembed.result import Columns, Result
 
 FORMAT = 1  # raise it when a change makes stored numbers or columns mean something else

@@ -25,11 +25,11 @@ from unembed.index.corpus.apart import begin_from, check_writable, place_of
 from unembed.index.corpus.collecting import collect, kinds_of, tables_missing
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tokens
+from unembed.index.corpus.files import sources
 from unembed.index.corpus.folder import CorpusFolder, check_same
 from unembed.index.corpus.lists import make_lists
 from unembed.index.corpus.opening import open_folder
 from unembed.index.corpus.options import CorpusOptions, Engine, EngineOptions, TablesOptions
-from unembed.index.corpus.pieces import sources
 from unembed.index.corpus.reading import check_readable
 from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
 from unembed.index.corpus.stages import Stages, Watch, Work
@@ -67,7 +67,7 @@ def index_corpus(
     before stays.
 
     Args:
-        files: texts (UTF-8), .jsonl, .parquet, .conllu, or folders of data sets.
+        files: texts (UTF-8), .jsonl, .csv, .parquet, .conllu, data sets, or folders of these.
         name: of the corpus: its folder.
         layers: whose states are kept, 0-based; absent: all.
         options: how texts become sentences, and what is kept; `changes` are single ones, as in

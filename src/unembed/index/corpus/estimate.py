@@ -13,10 +13,11 @@ from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.index.corpus.about import Site
 from unembed.index.corpus.collecting import NOTHING, cost, kinds_of, tables_of
+from unembed.index.corpus.files import pieces, size_of
 from unembed.index.corpus.folder import CorpusFolder
 from unembed.index.corpus.lists import seconds_of_lists
 from unembed.index.corpus.options import CorpusOptions
-from unembed.index.corpus.pieces import Piece, pieces
+from unembed.index.corpus.pieces import Piece
 from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.tagging import Tagger
 from unembed.index.corpus.trial import Places, Seconds, Trial, clock
@@ -55,7 +56,7 @@ class _Sample:
 
 def _sample(path: Path, options: CorpusOptions, most: int) -> _Sample:
     """Reads so many bytes at most, or a little more."""
-    size = max(1, _size(path))
+    size = max(1, size_of(path))
     chars, before, kept = 0, [(0.0, 0)], []
     for piece in pieces(path, column=options.column, lines=options.split == "lines"):
         if piece.done != before[-1][0]:
@@ -97,14 +98,10 @@ def _measured(
         found = model.tokenizer(piece.text, add_special_tokens=False, verbose=False)
         tokens += len(found["input_ids"])
         chars += len(piece.text)
-    share = sum(_size(path) for path in paths) / max(1, sum(_size(path) for path in _spread(paths)))
+    share = sum(size_of(path) for path in paths) / max(
+        1, sum(size_of(path) for path in _spread(paths))
+    )
     return share * sum(sample.chars for sample in samples) * tokens / max(1, chars), sampled
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(part.stat().st_size for part in path.rglob("*.arrow"))
-    return path.stat().st_size
 
 
 def estimate(

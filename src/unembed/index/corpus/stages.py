@@ -14,8 +14,9 @@ from pathlib import Path
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.index.corpus.about import Site
+from unembed.index.corpus.files import pieces
 from unembed.index.corpus.options import CorpusOptions
-from unembed.index.corpus.pieces import Piece, pieces
+from unembed.index.corpus.pieces import Piece
 from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.states import add_states
 from unembed.index.corpus.stretches import read_stretch, token_rows

@@ -14,7 +14,9 @@ export function markOf({ name, size, lastModified }: File): string {
 
 /** Whether a column says where the text is. */
 export function hasColumn(files: readonly File[]): boolean {
-  return files.some(({ name }) => /\.(jsonl|ndjson|parquet)$/i.test(name));
+  return files.some(({ name }) =>
+    /\.(parquet|(jsonl|ndjson|json|csv|tsv)(\.(gz|bz2|zst))?)$/i.test(name),
+  );
 }
 
 /** Files beside those that are chosen; of one name the newer. */

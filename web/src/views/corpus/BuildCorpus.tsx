@@ -95,7 +95,7 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
         <ChooseFiles
           files={draft.files}
           testid="build-files"
-          says="text, .jsonl, .parquet, .conllu"
+          says="text, .jsonl, .csv, .parquet, .conllu"
           onFiles={(files) => fill(withFiles(draft, files))}
         />
         <Row label="Name">

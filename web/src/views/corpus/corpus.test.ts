@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeSpec, DEFAULTS, encodeSpec } from '../../app/address';
 import { page } from '../../shared/pageExample';
-import { besides } from '../../shared/api/uploads';
+import { besides, hasColumn } from '../../shared/api/uploads';
 import { CORPUS } from './corpusState';
 import { corpusPython } from './python';
 import type { CorpusToken, Hit, Sentence } from './query';
@@ -279,5 +279,16 @@ describe('what heads look at', () => {
     expect(written).toContain('corpus = ue.open_corpus(model, "a")');
     expect(written).toContain('sort="lift"');
     expect(written).toContain('relation=("head: det",)');
+  });
+});
+
+describe('files', () => {
+  it('have a column where they are records, packed or not', () => {
+    for (const name of ['a.jsonl', 'A.CSV', 'a.json.gz', 'a.tsv.zst', 'a.parquet']) {
+      expect(hasColumn([new File([], name)])).toBe(true);
+    }
+    for (const name of ['a.txt', 'csv', 'a.txt.gz', 'a.conllu.gz']) {
+      expect(hasColumn([new File([], name)])).toBe(false);
+    }
   });
 });
