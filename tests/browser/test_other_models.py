@@ -9,6 +9,7 @@ from tokenizers import processors
 from transformers import AutoModelForSequenceClassification
 
 import unembed as ue
+from unembed.analyses.tools.vectors import value_vectors
 from unembed.models.tiny import BOS, EOS, tiny_model, tiny_tokenizer
 
 from .conftest import App, served
@@ -100,6 +101,37 @@ def test_a_model_without_a_head_says_so(app, serve):
         opened(app, address)
         app.run("the cat sat on the mat")
         app.page.get_by_text("no language-model head").first.wait_for()
+
+
+def test_components_of_a_model_without_a_head_have_examples_from_a_corpus(app, tmp_path):
+    tiny_model("bert").base_model.save_pretrained(tmp_path / "model")
+    model = ue.load(tmp_path / "model", tiny_tokenizer())
+    texts, cache = tmp_path / "cats.txt", tmp_path / "cache"
+    texts.write_text("The cat sat on the mat.\nThe dog sat by the door.\n")
+    folder = cache / "corpora" / model.fingerprint
+    corpus = ue.index_corpus(model, texts, "cats", [1], folder=folder, split="lines")
+    site = ("L1.resid_post", value_vectors(model, 1)[5])
+    neuron, along, head = ue.find_examples(corpus, ["L1.N5", site, "L1.H2"])
+    with served(model, cache_dir=str(cache)) as address:
+        opened(app, address)
+        for node, found in (("L1.N5", neuron), ("L1.H2", head)):
+            app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=component&node={node}")
+            app.page.get_by_test_id("no-tokens").get_by_text("no language-model head").wait_for()
+            app.page.get_by_test_id("find-examples").click()
+            app.settled()
+            assert f"{100 * found.density:.2f}% of {found.n}" in app.text("examples-density")
+            shown = app.page.get_by_test_id("node-examples").locator("bdi")
+            assert shown.count() == len(found.items)
+        app.page.goto(f"{address}/#v=1&p=the+cat+sat&view=component&node=L1.N5")
+        app.page.get_by_test_id("keys").get_by_text("fires on").wait_for()
+        assert app.page.get_by_test_id("hits").locator("li").count() == 10
+        app.page.get_by_test_id("examples-of").get_by_label("the direction it writes").check()
+        app.page.get_by_test_id("find-examples").click()
+        app.settled()
+        said = app.text("examples-density")
+        assert said.startswith("L1.resid_post along what L1.N5 writes: above")
+        assert f"{100 * along.density:.2f}% of {along.n}" in said
+        app.assert_accessible("view-component")
 
 
 def test_a_model_that_gives_labels_says_so_in_every_view(app, tmp_path):

@@ -9,7 +9,7 @@ import unembed as ue
 from unembed.analyses.tools.effects import Writes, effects_capture, effects_on
 from unembed.analyses.tools.writes import write
 from unembed.index.latent_index import latent_index
-from unembed.index.live import live_page, nearest_latents
+from unembed.index.live import live_page, nearest_hits
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .cross_made import N, attached, rows_of, values_of
@@ -105,7 +105,7 @@ def test_the_page_of_the_weights_says_each_layers_vector_and_their_sum(both):
         assert one.promoted[0].token.id == best
     sums = torch.stack([sum(rows_of(clt.layers[1], latent).values()) for latent in range(N)])
     cosines = torch.nn.functional.cosine_similarity(sums, sums[7], dim=-1)
-    near = nearest_latents(model, "L1.F7", limit=2)
+    near = nearest_hits(model, "L1.F7", limit=2)
     wanted = [f"L1.F{one}" for one in cosines.topk(3).indices[1:].tolist()]
     assert [one.node for one in near] == wanted
     assert live_page(plain, "L1.N7").writes == ()

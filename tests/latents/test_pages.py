@@ -10,7 +10,7 @@ import torch
 import unembed as ue
 from unembed.analyses.tools.writes import write
 from unembed.errors import CapabilityError
-from unembed.index.live import live_page, nearest_latents
+from unembed.index.live import live_page, nearest_hits
 from unembed.latents.autoencoder import Weights
 from unembed.latents.description import Description
 from unembed.latents.load import places
@@ -113,7 +113,7 @@ def test_the_page_of_the_weights_alone(models, site):
     assert page.layer_percentile == pytest.approx(100 * shorter / (N - 1))
     cosines = torch.nn.functional.cosine_similarity(dec, dec[7], dim=-1)
     best = cosines.topk(4)
-    near = nearest_latents(model, "L1.F7", limit=3)
+    near = nearest_hits(model, "L1.F7", limit=3)
     assert [one.node for one in near] == [f"L1.F{one}" for one in best.indices[1:].tolist()]
     assert [one.score for one in near] == pytest.approx(best.values[1:].tolist(), rel=1e-5)
     table = model.module.transformer.wte.weight.double()

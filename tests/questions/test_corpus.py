@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from unembed.analyses.tools.vectors import value_vectors
 from unembed.engine.model import Model
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.examples import find_examples
@@ -51,6 +52,11 @@ def _examples(answer: Any) -> Numbers:
     return {name: answer[name] for name in ("n", "density", "mean", "least", "most")} | {
         "items": [(one["group"], one["value"], one["row"]) for one in answer["items"]]
     }
+
+
+def _stream_along(model: Model) -> tuple[str, Any]:
+    """The stream along what a neuron writes: its row of W_out, through the norm behind that."""
+    return "L1.resid_post", value_vectors(model, 1)[5]
 
 
 def _relations(answer: Any) -> Numbers:
@@ -122,6 +128,20 @@ FACES = {
         ],
         edits=False,
     ),
+    "examples along": Face(
+        "/api/corpus/examples",
+        {"corpus": "tiny", "target": "L1.resid_post", "along": "L1.N5", "top": 2},
+        lambda model, fields, _: _examples(
+            find_examples(open_corpus(model, "tiny"), [_stream_along(model)], top=2)[0].to_dict()
+        ),
+        lambda answer: _examples(answer),
+        lambda: [
+            "corpus examples",
+            *["--name", "tiny", "--node", "L1.resid_post", "--along", "L1.N5"],
+            *["--top", "2", "--json"],
+        ],
+        edits=False,
+    ),
     "relations": Face(
         "/api/corpus/relations",
         {"corpus": "tiny", "layers": [1], "min_count": 1, "sort": "attention"},
@@ -151,11 +171,12 @@ FACES = {
         ("corpus", True),
         ("sentences", False),
         ("examples", False),
+        ("examples along", False),
         ("relations", False),
     ],
 )
 def test_all_three_find_the_same(name, edited, put, corpus):
-    put(name, FACES[name], edited=edited)
+    put(name.partition(" ")[0], FACES[name], edited=edited)
 
 
 def test_heads_are_listed_otherwise_without_another_pass(app, corpus, model, monkeypatch):
@@ -183,6 +204,32 @@ def test_heads_are_listed_otherwise_without_another_pass(app, corpus, model, mon
 def test_a_row_that_there_is_not_is_refused_by_its_field(app, corpus):
     answer = post(app, "/api/corpus/sentences", {"corpus": "tiny", "rows": [9999]})
     assert (answer.status, answer.json()["error"]["field"]) == (400, "rows")
+
+
+def test_a_direction_is_given_in_numbers_or_by_what_writes_it(app, corpus, model):
+    ask = {"corpus": "tiny", "target": "L1.resid_post", "top": 2}
+    site, vector = _stream_along(model)
+    by_node = post(app, "/api/corpus/examples", ask | {"along": "L1.N5"}).json()
+    by_numbers = post(app, "/api/corpus/examples", ask | {"direction": vector.tolist()}).json()
+    assert by_node == by_numbers
+    assert (by_node["node"], by_node["measured"]) == (site, "along the direction")
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"direction": [1.0, 2.0]}, "direction"),
+        ({"direction": [0.0] * 40}, "direction"),
+        ({"direction": [1.0] * 40, "along": "L1.N5"}, "along"),
+        ({"along": "L1.H2"}, "along"),
+        ({"along": "L1.N5", "target": "L1.z"}, "target"),
+        ({"along": "L1.N5", "target": "L1.N5"}, "target"),
+    ],
+)
+def test_a_direction_that_is_none_is_refused_with_its_field(asked, field, app, corpus):
+    ask = {"corpus": "tiny", "target": "L1.resid_post"} | asked
+    answer = post(app, "/api/corpus/examples", ask)
+    assert (answer.status, answer.json()["error"]["field"]) == (400, field), answer.json()
 
 
 def test_http_lists_corpora_and_searches_without_a_prompt(app, corpus, model):

@@ -3293,7 +3293,7 @@ export interface components {
         };
         /**
          * CorpusExamplesRequest
-         * @description Where in a corpus a node is strongest.
+         * @description Where in a corpus a node, or the residual stream along a direction, is strongest.
          */
         CorpusExamplesRequest: {
             /**
@@ -3339,9 +3339,19 @@ export interface components {
             corpus: string;
             /**
              * Target
-             * @description A node: "L12.N512", "L9.H6", "L5.mlp".
+             * @description A node: "L12.N512", "L9.H6", "L5.mlp"; with `direction` or `along` a place of the residual stream: "L6.resid_post".
              */
             target: string;
+            /**
+             * Direction
+             * @description A vector of the residual stream, of any length but zero: what counts is how far the stream goes along it.
+             */
+            direction?: (number)[] | null;
+            /**
+             * Along
+             * @description A neuron or latent: the direction is the vector that it writes.
+             */
+            along?: string | null;
             /** Job */
             job?: string | null;
         };
@@ -9468,13 +9478,18 @@ export interface components {
              */
             writes: components["schemas"]["LayerWrite"][];
             /**
+             * Promoted Reason
+             * @description Why no token is raised or lowered: the model has no language-model head.
+             */
+            promoted_reason: string | null;
+            /**
              * Percentile
              * @description Of the norm, among all; needs an index.
              */
             percentile: number | null;
             /**
              * Similar
-             * @description The nearest ten; of a latent among those of its autoencoder. Null of a neuron without an index.
+             * @description The nearest ten; of a latent among those of its autoencoder. Of a neuron among those of an index, null without one; of a model that can have none among those of its layer.
              */
             similar: components["schemas"]["Hit"][] | null;
             /**

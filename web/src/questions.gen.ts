@@ -1545,6 +1545,14 @@ export const QUESTIONS = {
       "kind": "integer",
       "default": 0,
       "low": 0
+    },
+    "direction": {
+      "kind": "numbers",
+      "default": null
+    },
+    "along": {
+      "kind": "text",
+      "default": null
     }
   },
   "relations": {

@@ -9,7 +9,7 @@ from unembed.analyses.component.result import Component, Downstream
 from unembed.analyses.tools.projections import TokenScore
 from unembed.figures.colours import Colours, choose
 from unembed.figures.files import check_path, write_whole
-from unembed.figures.nodes import SHADES, node_list, opening, text_of, token_list
+from unembed.figures.nodes import SHADES, no_tokens, node_list, opening, text_of, token_list
 from unembed.index.hits import Hit
 from unembed.index.live import LivePage
 
@@ -66,6 +66,7 @@ def _page(
     if vector is not None:
         yield "<section><h2>From the weights</h2>"
         yield f"<p>Norm {vector.norm:.4g}, longer than {vector.layer_percentile:.0f} %.</p>"
+        yield from no_tokens(vector)
         yield token_list("Promotes", vector.promoted)
         yield token_list("Suppresses", vector.suppressed)
         yield token_list("Gate opens on", vector.gate_promotes or ())

@@ -14,6 +14,7 @@ from unembed.figures.text import isolate
 from unembed.index.corpus.examples_result import CorpusExample, CorpusExamples, Histogram
 from unembed.index.corpus.hits import CorpusToken
 from unembed.index.corpus.pages import NodePage, NodePages
+from unembed.index.live import LivePage
 
 LISTED = 12  # tokens of a list
 SHADES = 8  # of a token's background
@@ -86,6 +87,7 @@ def _node(page: NodePage) -> Iterator[str]:
     if seen.histogram is not None:
         yield _bars(seen.histogram)
     if page.vector is not None:
+        yield from no_tokens(page.vector)
         yield token_list("Promotes", page.vector.promoted)
         yield token_list("Suppresses", page.vector.suppressed)
         yield token_list("Fires on", page.vector.key_promotes)
@@ -95,6 +97,12 @@ def _node(page: NodePage) -> Iterator[str]:
     yield node_list("Active together (correlation)", [(o.node, o.correlation) for o in seen.alike])
     yield from _examples(seen)
     yield "</section>"
+
+
+def no_tokens(vector: LivePage) -> Iterator[str]:
+    """In place of the tokens that a node promotes, where it promotes none."""
+    if vector.promoted_reason is not None:
+        yield f"<p>It promotes no token: {text_of(vector.promoted_reason)}.</p>"
 
 
 def token_list(title: str, scores: Sequence[TokenScore]) -> str:

@@ -65,11 +65,17 @@ class LivePage:
         tuple[LayerWrite, ...],
         "Of a latent that writes at several layers, each of its vectors; the others are their sum.",
     ] = ()
+    promoted_reason: Annotated[
+        str | None, "Why no token is raised or lowered: the model has no language-model head."
+    ] = None
 
 
 @torch.no_grad()
 def live_page(model: Model, node: str, projection: str = "raw", top_k: int = 50) -> LivePage:
     """The page of one neuron, or of a latent; lists of neurons are those that `build_index` stores.
+
+    Of a model without a language-model head it has no tokens that are raised or lowered, and
+    `promoted_reason` says why; what makes the node fire is there.
 
     Raises TargetError for what is neither of this model, CapabilityError where it has none, or a
     latent writes inside of a branch.
@@ -85,6 +91,7 @@ def live_pages(
     """The pages of several neurons of one layer, or latents of one autoencoder, read together."""
     numbers, vectors = _among(model, targets)
     norms = vectors.norm(dim=-1)
+    reason = model.capabilities()["lens"].reason
     lists = _lists(model, vectors[numbers], projection, top_k, top_k)
     return [
         LivePage(
@@ -97,6 +104,7 @@ def live_pages(
             both[1],
             *keys,
             each,
+            reason,
         )
         for target, number, both, keys, each in zip(
             targets,
@@ -153,19 +161,32 @@ def nearest(model: Model, targets: Sequence[Target], limit: int = 5) -> list[tup
 
 
 @torch.no_grad()
-def nearest_latents(
+def nearest_hits(
     model: Model, node: str, projection: str = "raw", limit: int = 10
 ) -> tuple[Hit, ...]:
-    """The latents of the same autoencoder that write in the most similar direction: cosines."""
+    """The latents of the same autoencoder, or neurons of the layer, that write in the most similar
+    direction: cosines.
+    """
     target = node_of(model, node)
     ((_, vectors), (near,)) = _among(model, [target]), nearest(model, [target], limit)
-    numbers = [model.node(one.node).index or 0 for one in near]
+    nodes = [model.node(one.node) for one in near]
+    numbers = [(one.index if one.row.derived else one.neuron) or 0 for one in nodes]
     lists = _lists(model, vectors[numbers], projection, SHOWN_PROMOTED, SHOWN_SUPPRESSED)
     norms, layer = vectors[numbers].norm(dim=-1).tolist(), target.layer or 0
     return tuple(
         Hit(one.node, layer, number, one.cosine, norm, (), *both)
         for one, number, norm, both in zip(near, numbers, norms, lists, strict=True)
     )
+
+
+@torch.no_grad()
+def written_direction(model: Model, node: str) -> Float[Tensor, " d_model"]:
+    """What a neuron, or a latent, adds to the residual stream for an activation of 1.
+
+    Raises TargetError for what is neither of this model, CapabilityError where it has none.
+    """
+    (number,), vectors = _among(model, [node_of(model, node)])
+    return vectors[number]
 
 
 def _among(model: Model, targets: Sequence[Target]) -> tuple[list[int], Float[Tensor, "n d_model"]]:
@@ -188,7 +209,9 @@ def _among(model: Model, targets: Sequence[Target]) -> tuple[list[int], Float[Te
 def _lists(
     model: Model, vectors: Tensor, projection: str, n_raised: int, n_lowered: int
 ) -> list[tuple[Scores, Scores]]:
-    """Of each vector the tokens that it raises most, and lowers most."""
+    """Of each vector the tokens that it raises most, and lowers most; none without a head."""
+    if not model.capabilities()["lens"].available:
+        return [((), ())] * len(vectors)
     weight = model.unembedding.weight
     rows = projection_of(model, projection)(vectors).to(weight.device)
     ends = extremes(rows, weight, min(max(n_raised, n_lowered), len(weight)))

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Annotated, TypeVar
 
+from torch import float64, tensor
+
 from unembed.errors import UnembedError
 from unembed.index.corpus.about import CorpusAbout
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.examples import find_examples
 from unembed.index.corpus.examples_result import CorpusExamples
 from unembed.index.corpus.hits import CorpusHits
+from unembed.index.corpus.measures import Node
 from unembed.index.corpus.narrowing import asks_attended
 from unembed.index.corpus.options import (
     CorpusSearchOptions,
@@ -25,6 +28,7 @@ from unembed.index.corpus.relations import LISTING, RelationCounts, count_relati
 from unembed.index.corpus.relations_result import HeadRelations
 from unembed.index.corpus.sentences import CorpusSentences
 from unembed.index.corpus.tagging import pipelines
+from unembed.index.live import written_direction
 from unembed.models.progress import Progress
 from unembed.questions.requests import (
     CorpusExamplesRequest,
@@ -33,7 +37,7 @@ from unembed.questions.requests import (
     CorpusSentencesRequest,
 )
 from unembed.questions.runs import last_run
-from unembed.questions.tokens import read_of
+from unembed.questions.tokens import naming, read_of
 from unembed.session import Job, Session
 from unembed.session.corpora import CorpusBuilding, UnfinishedCorpus
 
@@ -102,16 +106,29 @@ def sentences(session: Session, job: Job, request: CorpusSentencesRequest) -> Co
 
 
 def examples(session: Session, job: Job, request: CorpusExamplesRequest) -> CorpusExamples:
-    """Tokens where a node is strongest, and others. What waits is done in between."""
+    """Tokens where a node is strongest, or the stream along a direction, and others. What waits is
+    done in between.
+    """
     options = request.only(ExamplesOptions)
+    direction = None if request.direction is None else tuple(request.direction)
+    asked = ("examples", request.target, request.along, direction, options)
 
     def answer(corpus: Corpus, between: Progress) -> CorpusExamples:
-        (found,) = find_examples(
-            corpus, request.target, options=options, cancel=job.cancel, progress=between
-        )
+        node = _measured(session, request)
+        (found,) = find_examples(corpus, node, options=options, cancel=job.cancel, progress=between)
         return found
 
-    return passed(session, job, request.corpus, ("examples", request.target, options), answer)
+    return passed(session, job, request.corpus, asked, answer)
+
+
+def _measured(session: Session, request: CorpusExamplesRequest) -> Node:
+    """The node of a request, or the direction."""
+    if request.along is not None:
+        with naming("along"):
+            return request.target, written_direction(session.model, request.along)
+    if request.direction is None:
+        return request.target
+    return request.target, tensor(request.direction, dtype=float64)
 
 
 def relations(session: Session, job: Job, request: CorpusRelationsRequest) -> HeadRelations:

@@ -36,6 +36,7 @@ from unembed.options import (
     Count,
     Name,
     Number,
+    Numbers,
     Options,
     Position,
     Positions,
@@ -447,11 +448,29 @@ class CorpusSentencesRequest(corpus.CorpusSentencesOptions, Request):
 
 
 class CorpusExamplesRequest(corpus.ExamplesOptions, Request):
-    """Where in a corpus a node is strongest."""
+    """Where in a corpus a node, or the residual stream along a direction, is strongest."""
 
     corpus: Name = option(sentence="Which corpus, by its name.", flag="--name")
-    target: Name = option(sentence='A node: "L12.N512", "L9.H6", "L5.mlp".', flag="--node")
+    target: Name = option(
+        sentence='A node: "L12.N512", "L9.H6", "L5.mlp"; with `direction` or `along` a place of '
+        'the residual stream: "L6.resid_post".',
+        flag="--node",
+    )
+    direction: Numbers | None = option(
+        None,
+        "A vector of the residual stream, of any length but zero: what counts is how far the "
+        "stream goes along it.",
+    )
+    along: Name | None = option(
+        None, "A neuron or latent: the direction is the vector that it writes."
+    )
     job: JobName | None = None
+
+    def check(self) -> None:
+        """Raises InputError where a direction is given twice."""
+        if self.direction is not None and self.along is not None:
+            legal = "direction or along, not both"
+            refuse(InputError, f"The request has {legal}.", "along", self.along, legal)
 
 
 class ExplainRequest(ExplainOptions, AskingOptions, Request):

@@ -15,7 +15,7 @@ from unembed.errors import InputError, TargetError, UnembedError
 from unembed.index.about import IndexAbout
 from unembed.index.clusters import Clusters
 from unembed.index.hits import Hit, Hits, Scores
-from unembed.index.live import LivePage, live_page, nearest_latents
+from unembed.index.live import LivePage, live_page, nearest_hits
 from unembed.index.options import (
     BrowseOptions,
     BuildOptions,
@@ -218,8 +218,8 @@ class ValueVector(LivePage, Result):
     percentile: Annotated[float | None, "Of the norm, among all; needs an index."] = None
     similar: Annotated[
         tuple[Hit, ...] | None,
-        "The nearest ten; of a latent among those of its autoencoder. Null of a neuron without an "
-        "index.",
+        "The nearest ten; of a latent among those of its autoencoder. Of a neuron among those of "
+        "an index, null without one; of a model that can have none among those of its layer.",
     ] = None
     cluster: Annotated[int | None, "Null before clusters were computed."] = None
     clustering: Clustering | None = None
@@ -242,8 +242,9 @@ class ValueVector(LivePage, Result):
 def vector(session: Session, _: Job, request: requests.VectorRequest) -> ValueVector:
     """One neuron or latent, whatever runs. What only an index knows is None without one."""
     page = vars(live_page(session.model, request.target, request.projection))
-    if node_of(session.model, request.target).row.derived:
-        near = nearest_latents(session.model, request.target, request.projection, _NEIGHBOURS)
+    can_have_index = session.model.capabilities()["lens"].available
+    if node_of(session.model, request.target).row.derived or not can_have_index:
+        near = nearest_hits(session.model, request.target, request.projection, _NEIGHBOURS)
         return ValueVector(**page, similar=near)
     index = session.indexes.find(request.projection)
     return ValueVector(**page) if index is None else _indexed(page, index, request.target)

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 import unembed as ue
+from unembed.analyses.tools.vectors import key_tokens, value_vectors
 from unembed.analyses.tools.writes import node_of, write, write_capture
 from unembed.errors import InputError, TargetError
 from unembed.index.corpus import examples as module
 from unembed.index.corpus.measures import Measures
 from unembed.index.corpus.passes import runs_of, spans_of
+from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 
 def slowly(corpus, capture, value):
@@ -136,10 +138,53 @@ def test_what_is_read_together_is_what_is_read_alone(model):
     assert found[6] == pytest.approx(write(run, "L1.mlp").norm(dim=-1).double().numpy())
 
 
+@pytest.fixture(params=["bert", "distilbert", "modernbert"])
+def headless(request, tmp_path):
+    """A tiny model whose checkpoint has no language-model head."""
+    tiny_model(request.param).base_model.save_pretrained(tmp_path / "model")
+    return ue.load(tmp_path / "model", tiny_tokenizer())
+
+
+def test_models_without_a_head_have_examples_and_the_rest_of_a_page(headless, texts, tmp_path):
+    model = headless
+    corpus = ue.index_corpus(model, texts[1], "bare", [1], folder=tmp_path, max_tokens=60)
+    head, writes = node_of(model, "L1.H2"), value_vectors(model, 1)[5].double()
+    named = {
+        "L1.N5": (["L1.mlp_post"], lambda run: run["L1.mlp_post"][:, 5]),
+        "L1.H2": (write_capture(model, head), lambda run: write(run, head).norm(dim=-1)),
+        "L1.resid_post": (
+            ["L1.resid_post"],
+            lambda run: run["L1.resid_post"].double() @ (writes / writes.norm()),
+        ),
+    }
+    nodes = ["L1.N5", "L1.H2", ("L1.resid_post", writes)]
+    pages = {one.node: one for one in ue.node_pages(corpus, nodes[:2], top=3).items}
+    for answer in ue.find_examples(corpus, nodes, top=3):
+        every = slowly(corpus, *named[answer.node])
+        top = [item.value for item in answer.items if item.group == "top"]
+        wanted = [value for value, _ in strongest(every, 3)]
+        assert top == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+        assert answer.density == pytest.approx(np.mean([value > 0 for value, *_ in every]))
+        if answer.node in pages:
+            assert pages[answer.node].examples.to_dict() == answer.to_dict()
+    of_weights, reason = pages["L1.N5"].vector, model.capabilities()["lens"].reason
+    assert (of_weights.promoted, of_weights.suppressed) == ((), ())
+    assert of_weights.promoted_reason == reason
+    assert of_weights.norm == pytest.approx(float(writes.norm()), rel=1e-5)
+    assert [one.token.id for one in of_weights.key_promotes] == [
+        one.token.id for one in key_tokens(model, "L1.N5", len(of_weights.key_promotes)).promotes
+    ]
+    cosines = torch.nn.functional.cosine_similarity(value_vectors(model, 1), writes, dim=-1)
+    nearest = cosines.argsort(descending=True)[1:6].tolist()
+    assert [one.node for one in pages["L1.N5"].near] == [f"L1.N{at}" for at in nearest]
+
+
 @pytest.mark.parametrize(
     ("nodes", "error", "field"),
     [
         ("L9.N5", TargetError, "target"),
+        (("L1.z", torch.ones(40)), TargetError, "target"),
+        (("L1.mlp_post", torch.ones(40)), TargetError, "target"),
         ("L1.H0@3", InputError, "target"),
         (("L1.resid_post", torch.zeros(3)), InputError, "direction"),
     ],

@@ -2,7 +2,6 @@
 import { isAsked } from '../shared/text/chat';
 import { useState, type ReactNode } from 'react';
 import { useVector, type Vector } from '../shared/api/explore';
-import { lacks } from '../shared/view';
 import { useComponent, type Analysis, type ModelInfo } from '../shared/api/queries';
 import { NameEditor } from '../shared/parts/NameEditor';
 import { NodeActions } from '../shared/parts/NodeActions';
@@ -86,7 +85,7 @@ function Sections({
   const experiment = useExperiment(model);
   const side = useMode() === 'edited' ? 'edited' : 'baseline';
   const analysis = useComponent(spec, experiment.position, side);
-  const read = hasVector(target) && lacks(model, 'lens') === null;
+  const read = hasVector(target);
   const vector = useVector(spec, read ? node : null);
   const here = analysis.data?.target === node ? analysis.data : null;
   const facts = vector.data?.target === node ? vector.data : null;
@@ -286,13 +285,17 @@ function Always({ vector, analysis }: { vector: Vector; analysis: Analysis<Vecto
       </h3>
       <NormFacts vector={vector} />
       <ClusterLink vector={vector} />
-      <Pair
-        promoted={vector.promoted.slice(0, 10)}
-        suppressed={vector.suppressed.slice(0, 10)}
-        unit="/ unit"
-      >
-        {(title) => `vector-${title}`}
-      </Pair>
+      {vector.promoted.length === 0 ? (
+        <NoTokens />
+      ) : (
+        <Pair
+          promoted={vector.promoted.slice(0, 10)}
+          suppressed={vector.suppressed.slice(0, 10)}
+          unit="/ unit"
+        >
+          {(title) => `vector-${title}`}
+        </Pair>
+      )}
       <h3 className="drawer-keys">What makes it fire</h3>
       {keysOf(vector).map(([title, tokens]) => (
         <p key={title} className="chips">
@@ -312,13 +315,17 @@ function Similar({ vector }: { vector: Vector }) {
     <section className="drawer-section" data-testid="similar">
       <h3>
         Nearest vectors{' '}
-        <button
-          type="button"
-          className="link"
-          onClick={() => exploreWith({ ask: 'similar', like: 'node', node: vector.target })}
-        >
-          all
-        </button>
+        {vector.promoted_reason ? (
+          <span className="faint">of its layer</span>
+        ) : (
+          <button
+            type="button"
+            className="link"
+            onClick={() => exploreWith({ ask: 'similar', like: 'node', node: vector.target })}
+          >
+            all
+          </button>
+        )}
       </h3>
       <ul className="drawer-similar">
         {others.map((hit) => (

@@ -21,7 +21,7 @@ from unembed.engine.model import Model
 from unembed.engine.names.sites import check_target, parse_target
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import Name, Target
-from unembed.errors import InputError
+from unembed.errors import InputError, TargetError
 from unembed.index.store import Array
 
 Direction = tuple[Name, Tensor]  # a site of the residual stream, and a vector in it
@@ -204,6 +204,15 @@ class _Along:
 
     def __call__(self, run: Run) -> Tensor:
         state = run[self.site].double()
+        if state.shape[1:] != self.units.shape[1:]:
+            legal = '"L6.resid_post", "L6.attn_out" ...'
+            raise TargetError(
+                f"{self.site} is not of the width of the residual stream, as the direction is",
+                field="target",
+                value=self.site,
+                legal=legal,
+                fix=f"name a place of the residual stream: {legal}",
+            )
         found: Tensor = self.units.to(state.device) @ state.T
         return found
 

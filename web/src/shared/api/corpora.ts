@@ -20,21 +20,27 @@ export function useCorpora() {
   });
 }
 
+/** A node; with `along` a place of the residual stream, along what that neuron or latent writes. */
+export interface Measured {
+  target: string;
+  along?: string;
+}
+
 /** A pass over the corpus: nothing is asked before `about` is given. */
 export function useExamples(
   spec: { further: Further },
   about: CorpusAbout | null,
-  node: string,
+  measured: Measured,
 ): Analysis<CorpusExamples> {
   const further = furtherOf(spec, 'examples');
   return useAnalysis(
     'examples',
-    [about?.name, about?.made, node, further],
+    [about?.name, about?.made, measured, further],
     about !== null,
     (job, signal) =>
       timedAnswer(
         api.POST('/api/corpus/examples', {
-          body: { ...further, corpus: about?.name ?? '', target: node, job },
+          body: { ...further, corpus: about?.name ?? '', ...measured, job },
           signal,
         }),
       ),

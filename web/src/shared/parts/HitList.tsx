@@ -6,7 +6,7 @@ import { pressed } from '../../draw/keys';
 import { openPage } from '../state/exploring';
 import { switchNode } from '../state/store';
 import { HIT_KEYS } from './hitKeys';
-import { HitRow } from './HitRow';
+import { hasTokens, HitRow } from './HitRow';
 
 interface ListProps {
   hits: Hits['items'];
@@ -45,10 +45,12 @@ export function HitList({ hits, model, unit }: ListProps) {
       <p className="hits-head faint" aria-hidden="true">
         <span>vector</span>
         <span>{unit}</span>
-        <span>
-          <span className="hits-signs">+</span> promotes <span className="hits-signs">−</span>{' '}
-          suppresses
-        </span>
+        {hits.some(hasTokens) ? (
+          <span>
+            <span className="hits-signs">+</span> promotes <span className="hits-signs">−</span>{' '}
+            suppresses
+          </span>
+        ) : null}
       </p>
       {/* The keys of a row's buttons, caught in one place. */}
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions */}

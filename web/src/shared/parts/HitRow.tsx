@@ -62,17 +62,31 @@ export function HitRow({ hit, index, share, tabbable, onFocus, model }: Props) {
         )}
       </div>
       <div className="hit-tokens">
-        <Chips label="promotes" tokens={hit.promoted} matched={hit.matched.filter(up)} room={10} />
-        <Chips
-          label="suppresses"
-          tokens={hit.suppressed}
-          matched={hit.matched.filter(down)}
-          room={5}
-        />
+        {hasTokens(hit) ? (
+          <>
+            <Chips
+              label="promotes"
+              tokens={hit.promoted}
+              matched={hit.matched.filter(up)}
+              room={10}
+            />
+            <Chips
+              label="suppresses"
+              tokens={hit.suppressed}
+              matched={hit.matched.filter(down)}
+              room={5}
+            />
+          </>
+        ) : null}
       </div>
       <Actions hit={hit} tabIndex={tabIndex} model={model} />
     </li>
   );
+}
+
+/** Without a language-model head no vector promotes any. */
+export function hasTokens({ promoted, suppressed }: Hit): boolean {
+  return promoted.length + suppressed.length > 0;
 }
 
 type Scored = Hit['matched'][number];

@@ -85,8 +85,7 @@ function Page({ node, target, model, position, waiting }: PageProps) {
   const spec = useSpec();
   const neuron = hasVector(target);
   const side = useMode() === 'edited' ? 'edited' : 'baseline';
-  const read = neuron && lacks(model, 'lens') === null;
-  const vector = useVector(spec, read ? node : null);
+  const vector = useVector(spec, neuron ? node : null);
   const component = useComponent(spec, position, side, EFFECTS);
   const facts = vector.data?.target === node ? vector.data : null;
   const here = component.data?.target === node ? component.data : null;
@@ -94,14 +93,14 @@ function Page({ node, target, model, position, waiting }: PageProps) {
     <>
       <ViewBar
         status={
-          read ? (
+          neuron ? (
             <Status kind="vector" analysis={vector} timed={false} />
           ) : (
             <Status kind="component" analysis={component} waiting={waiting} timed={false} />
           )
         }
       >
-        <ShowChoice />
+        {lacks(model, 'lens') === null ? <ShowChoice /> : null}
         {model && (facts ?? here) ? (
           <PageSave
             node={node}
@@ -159,15 +158,21 @@ function VectorSections({ vector, analysis }: { vector: Vector; analysis: Analys
     <div className={`component-columns ${analysis.current ? '' : 'stale'}`}>
       <Section
         title="What it writes"
-        note={raw ? `${what}, read by the unembedding` : 'through the final norm’s weight'}
+        {...(vector.promoted.length === 0
+          ? {}
+          : { note: raw ? `${what}, read by the unembedding` : 'through the final norm’s weight' })}
         extra={<VectorFormula vector={vector} raw={raw} />}
       >
-        <TokenScores
-          promoted={vector.promoted}
-          suppressed={vector.suppressed}
-          unit="logit / unit"
-          most={LISTED}
-        />
+        {vector.promoted.length === 0 ? (
+          <NoTokens />
+        ) : (
+          <TokenScores
+            promoted={vector.promoted}
+            suppressed={vector.suppressed}
+            unit="logit / unit"
+            most={LISTED}
+          />
+        )}
       </Section>
       <Section title="What makes it fire" note="tokens at the input that its key listens to">
         <Keys vector={vector} />
@@ -223,17 +228,21 @@ function Neighbours({ vector, model }: { vector: Vector; model: ModelInfo | null
     );
   }
   const latents = isLatent(vector);
+  const searched = lacks(model, 'lens') === null;
   return (
     <Section
       title={latents ? 'Nearest latents' : 'Nearest vectors'}
+      {...(searched || latents ? {} : { note: 'of its layer' })}
       extra={
-        <button
-          type="button"
-          className="link"
-          onClick={() => exploreWith({ ask: 'similar', like: 'node', node: vector.target })}
-        >
-          {latents ? 'neurons like it' : 'all of them'}
-        </button>
+        searched ? (
+          <button
+            type="button"
+            className="link"
+            onClick={() => exploreWith({ ask: 'similar', like: 'node', node: vector.target })}
+          >
+            {latents ? 'neurons like it' : 'all of them'}
+          </button>
+        ) : null
       }
     >
       <HitList
@@ -287,7 +296,9 @@ function OnPrompt({ data, analysis, side, neuron, waiting, model }: OnPromptProp
             {data.write_norm === 0 ? (
               <p>It writes nothing here: in this run it is zero.</p>
             ) : data.promotes.length === 0 ? (
-              <NoTokens />
+              neuron && lacks(model, 'lens') !== null ? null : ( // "What it writes" has said so
+                <NoTokens />
+              )
             ) : (
               <TokenScores
                 promoted={scored(data.promotes)}

@@ -1,11 +1,18 @@
 /** The tokens of a corpus where the component is strongest, others beside them; asked for by a button. */
 import { useState } from 'react';
-import { useCorpora, useExamples, type CorpusExamples } from '../../shared/api/corpora';
+import {
+  useCorpora,
+  useExamples,
+  type CorpusExamples,
+  type Measured,
+} from '../../shared/api/corpora';
 import { count, quantity } from '../../draw/format';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
+import { Segments } from '../../shared/parts/parts';
 import { saveJson } from '../../shared/parts/save';
 import { Status } from '../../shared/parts/ViewBar';
 import { change, useSpec } from '../../shared/state/store';
+import { formatTarget, hasVector, parseTarget } from '../../shared/text/address';
 import { colour } from './ActivationText';
 import { groupsOf, stretchesOf, type Example } from './examples';
 
@@ -14,8 +21,12 @@ export function InCorpus({ node }: { node: string }) {
   const corpora = useCorpora().data?.items ?? null;
   const [asked, setAsked] = useState(false);
   const about = corpora?.find(({ name }) => name === spec.corpus.name) ?? corpora?.[0] ?? null;
-  const found = useExamples(spec, asked ? about : null, node);
-  const data = found.data?.node === node ? found.data : null;
+  const [of, setOf] = useState<Of>('node');
+  const stream = streamOf(node);
+  const measured: Measured =
+    of === 'along' && stream ? { target: stream, along: node } : { target: node };
+  const found = useExamples(spec, asked ? about : null, measured);
+  const data = found.data?.node === measured.target ? found.data : null;
   if (corpora === null) return null;
   if (!about)
     return (
@@ -28,6 +39,19 @@ export function InCorpus({ node }: { node: string }) {
     );
   return (
     <div data-testid="in-corpus">
+      {stream ? (
+        <Segments
+          name="examples-of"
+          className="component-of"
+          label="What is looked for"
+          value={of}
+          options={[
+            ['node', 'its activation', 'Where it is active'],
+            ['along', 'the direction it writes', `Where ${stream} goes along its vector`],
+          ]}
+          onChange={setOf}
+        />
+      ) : null}
       <p>
         {asked ? (
           <Status kind="examples" analysis={found} timed={false} />
@@ -43,22 +67,37 @@ export function InCorpus({ node }: { node: string }) {
         )}
       </p>
       <ErrorNote ofNode error={found.error} retry={found.retry} stale={false} />
-      {data ? <Examples data={data} /> : null}
+      {data ? <Examples data={data} measured={measured} /> : null}
     </div>
   );
 }
 
-function Examples({ data }: { data: CorpusExamples }) {
+type Of = 'node' | 'along';
+
+/** The stream behind the layer of a node that writes one direction; null of others. */
+function streamOf(node: string): string | null {
+  const target = parseTarget(node);
+  if (!target || !hasVector(target) || !('layer' in target)) return null;
+  return formatTarget({ kind: 'site', layer: target.layer, site: 'resid_post' });
+}
+
+function Examples({ data, measured }: { data: CorpusExamples; measured: Measured }) {
   const most = Math.max(Math.abs(data.most), Math.abs(data.least), 1e-9);
   return (
     <>
       <p className="faint" data-testid="examples-density">
-        {data.measured}: above {quantity(data.threshold)} at {(100 * data.density).toFixed(2)}% of{' '}
-        {count(data.n, 'token')}, mean {quantity(data.mean)}, most {quantity(data.most)}.{' '}
+        {measured.along ? `${data.node} along what ${measured.along} writes` : data.measured}: above{' '}
+        {quantity(data.threshold)} at {(100 * data.density).toFixed(2)}% of {count(data.n, 'token')}
+        , mean {quantity(data.mean)}, most {quantity(data.most)}.{' '}
         <button
           type="button"
           className="link"
-          onClick={() => saveJson(`${data.node}-${data.corpus}.json`, data)}
+          onClick={() =>
+            saveJson(
+              `${measured.along ? `${measured.along}-` : ''}${data.node}-${data.corpus}.json`,
+              data,
+            )
+          }
         >
           Save as JSON
         </button>

@@ -16,12 +16,6 @@ export const component: View = {
   id: 'component',
   label: 'Component',
   ofNode: true,
-  needs: {
-    capability: 'lens',
-    title: 'Components cannot be read for this model',
-    note: 'What one writes is told by the tokens that it promotes. Edits of it work as everywhere.',
-    otherwise: { capability: 'labels', component: Page }, // where it fires and looks; no tokens
-  },
   keys: [
     NODE_KEY,
     {
