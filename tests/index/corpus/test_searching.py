@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -135,16 +136,55 @@ def test_a_filter_leaves_the_tokens_that_fit_and_no_other(filters, fits, corpus,
     assert {hit.score for hit in listed.items} == {None}
 
 
-def test_near_is_within_the_sentence(corpus):
-    found = {hit.row for hit in corpus.search(near=("bank",), reach=7, limit=200).items}
-    wanted, row = set(), 0
-    for _, tokens in every_token(corpus):
-        marked = [one.position for one in tokens if (one.word or "").lower() == "bank"]
+@pytest.mark.parametrize(("words", "reach"), [(("bank",), 7), (("bank", "Sat"), 2), (("a",), 1)])
+def test_near_is_within_the_sentence_and_of_another_word(words, reach, corpus):
+    found = {hit.row for hit in corpus.search(near=words, reach=reach, limit=200).items}
+    wanted, row, folded = set(), 0, [word.lower() for word in words]
+    for text, tokens in every_token(corpus):
+        whose = _words_of(text, tokens)
+        marked = [one for one in tokens if (one.word or "").lower() in folded]
         for one in tokens:
-            close = [at for at in marked if at != one.position and abs(at - one.position) <= 7]
+            close = [
+                other
+                for other in marked
+                if whose[other.position] != whose[one.position]
+                and abs(other.position - one.position) <= reach
+            ]
             wanted |= {row} if close and not one.token.special else set()
             row += 1
     assert found == wanted
+    assert found
+
+
+def _words_of(text, tokens):
+    """Of each token the run of letters that it stands in, by its first character, else itself."""
+    runs = [one.span() for one in re.finditer(r"\w+", text)]
+    found = []
+    for one in tokens:
+        inside = [first for first, end in runs if one.word and first < one.end and end > one.start]
+        found.append(inside[0] if inside else -1 - one.position)
+    return found
+
+
+def test_a_word_is_found_however_it_is_written(model, tmp_path):
+    (tmp_path / "a.txt").write_text("Her cafe\u0301 closed. A CAF\u00c9 of Stra\u00dfe. Coffee.")
+    corpus = index_corpus(model, tmp_path / "a.txt", "a", [1], folder=tmp_path, spacy=PIPELINE)
+    for word in ("caf\u00e9", "cafe\u0301", "Caf\u00c9", " caf\u00e9"):
+        found = {hit.match.word for hit in corpus.search(word=(word,)).items}
+        assert found == {"cafe\u0301", "CAF\u00c9"}
+    assert {hit.match.word for hit in corpus.search(word=("STRASSE",)).items} == {"Stra\u00dfe"}
+    for word in ("cafe", ".*", "caf"):
+        assert corpus.search(word=(word,)).total == 0
+
+
+def test_a_label_that_there_is_not_is_told_the_nearest(corpus):
+    for asked, near in (({"pos": ("noun",)}, "NOUN"), ({"file": ("a.text",)}, "a.txt")):
+        with pytest.raises(InputError, match=f"; nearest is {near}") as caught:
+            corpus.search(**asked)
+        assert caught.value.fix == f"write {near}"
+    with pytest.raises(InputError, match="it has AD") as caught:
+        corpus.search(pos=("zzzzzz",))
+    assert caught.value.fix is None
 
 
 def test_tokens_around_a_match_are_those_of_its_sentence(corpus):

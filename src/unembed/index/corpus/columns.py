@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,8 @@ from unembed.index.corpus.rows import LABELS, SENTENCES, TOKENS, Rows
 from unembed.index.store import Array, to_numpy
 
 Mask = NDArray[np.bool_]
-_FOLDED = ("form", "lemma")  # compared whatever their case
+_FOLDED = ("form", "lemma")  # compared whatever their case, and however accents are written
+_SHOWN = 40  # labels that an error names
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,14 @@ class Labels:
 
     def among(self, wanted: Sequence[str], folded: bool) -> Mask:
         """Rows whose label is one of these; where none is, no row."""
-        asked = {one.casefold() for one in wanted} if folded else set(wanted)
-        has = [(name.casefold() if folded else name) in asked for name in self.names]
+        asked = {_fold(one.strip() or one) for one in wanted} if folded else set(wanted)
+        has = [name in asked for name in (self._folded if folded else self.names)]
         found: Mask = np.array(has, bool)[self.codes]
         return found
+
+    @cached_property
+    def _folded(self) -> tuple[str, ...]:
+        return tuple(_fold(name) for name in self.names)
 
 
 class TokenColumns:
@@ -104,31 +111,59 @@ class TokenColumns:
     def _one_of(self, column: str, option: str, wanted: Sequence[str]) -> Mask:
         labels, folded = self.labels(column), column in _FOLDED
         if not folded:
-            unknown = [one for one in wanted if one not in labels.names]
-            if unknown:
-                known = ", ".join(sorted(name for name in labels.names if name)) or "no labels"
-                raise InputError(
-                    f"no token of this corpus has {option} {unknown[0]!r}: it has {known[:500]}",
-                    field=option,
-                    value=unknown[0],
-                    legal=known,
-                )
+            for one in wanted:
+                check_label(option, one, labels.names)
         return labels.among(wanted, folded)
 
     def _near(self, marked: Mask, reach: int) -> Mask:
-        """Tokens with another one marked at most `reach` away, in the same sentence."""
+        """Tokens with one of another word marked at most `reach` away, in the same sentence."""
         places, rows = np.flatnonzero(marked), np.arange(len(marked))
         sentence = self.numbers("sentence")
         found = np.zeros(len(marked), bool)
         if not len(places):
             return found
-        after = np.searchsorted(places, rows, "right")
-        before = np.searchsorted(places, rows, "left") - 1
+        first, end = self._words_around()
+        after = np.searchsorted(places, end, "left")
+        before = np.searchsorted(places, first, "left") - 1
         for order, exists in ((before, before >= 0), (after, after < len(places))):
             other = places[np.clip(order, 0, len(places) - 1)]
             close = (np.abs(other - rows) <= reach) & (sentence[other] == sentence)
             found |= exists & close
         return found
+
+    def _words_around(self) -> tuple[Array, Array]:
+        """Of each token, where the pieces of its word begin, and before where they end."""
+        word, sentence = self.numbers("word"), self.numbers("sentence")
+        same = (word[1:] == word[:-1]) & (word[1:] >= 0) & (sentence[1:] == sentence[:-1])
+        starts = np.flatnonzero(np.concatenate([[True], ~same]))
+        of = np.searchsorted(starts, np.arange(len(word)), "right") - 1
+        return starts[of], np.append(starts, len(word))[of + 1]
+
+
+def check_label(option: str, label: str, names: Sequence[str]) -> None:
+    """Raise InputError for a label that no token has, with the nearest that there is."""
+    known = sorted(name for name in names if name)
+    if label in known:
+        return
+    folded = {name.casefold(): name for name in known}
+    near = [folded[one] for one in get_close_matches(label.casefold(), folded, n=3, cutoff=0.6)]
+    shown = ", ".join(known[:_SHOWN]) or "no labels"
+    more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+    nearest = f"; nearest is {' or '.join(near)}" if near else ""
+    raise InputError(
+        f"no token of this corpus has {option} {label!r}{nearest}; it has {shown}{more}",
+        field=option,
+        value=label,
+        legal=f"{shown}{more}",
+        fix=f"write {near[0]}" if near else None,
+    )
+
+
+def _fold(text: str) -> str:
+    """A text whatever its case, and however its accents are written (canonical in Unicode)."""
+    if text.isascii():
+        return text.casefold()
+    return normalize("NFC", normalize("NFD", text).casefold())
 
 
 def _labels(column: Any) -> Labels:
