@@ -91,7 +91,8 @@ def search(session: Session, job: Job, request: CorpusSearchRequest) -> CorpusHi
     plain = options.changed(summarise=None, narrow=None)
 
     def make() -> CorpusHits:
-        return corpus.with_attended(corpus.search(run, request.position, options=plain))
+        found = corpus.search(run, request.position, options=plain)
+        return corpus.with_attended(found, job.cancel)
 
     # Narrowed otherwise, the attention of no hit is computed anew.
     key = ("attended", run.local_key, corpus.version, request.position, plain)

@@ -104,5 +104,7 @@ def test_what_is_listed_is_what_was_asked_for(corpus):
     assert all(one.n >= 5 for one in every.items)
     few = ue.head_relations(corpus, sentences=1, min_count=1)
     assert few.n_sentences == 1
+    with pytest.raises(InputError, match="relation 'child: dett'; nearest is child: det"):
+        ue.head_relations(corpus, layers=(2,), relation=("child: dett",))
     with pytest.raises(InputError, match="layer"):
         ue.head_relations(corpus, layers=(99,))

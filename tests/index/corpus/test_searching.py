@@ -236,6 +236,8 @@ def test_an_edited_run_is_compared(corpus, model):
         ({"heads": (1,)}, InputError, "heads", 'heads have no meaning for hidden states'),
         ({"pos": ("NOON",)}, InputError, "pos", "no token of this corpus has pos 'NOON'"),
         ({"position": 99}, TargetError, "position", "99"),
+        ({"position": 1.0}, TargetError, "position", "position 1.0 is no number of a token"),
+        ({"position": "1"}, TargetError, "position", "position '1' is no number"),
         ({"prompt": ""}, PromptError, "prompt", "empty"),
         ({"limit": 0}, InputError, "limit", "must be an integer from 1"),
     ],
@@ -367,3 +369,22 @@ def test_a_sentence_that_there_is_not_is_said(corpus):
     for call in (corpus.text, corpus.tokens):
         with pytest.raises(InputError, match=f"sentence {last + 1} is not in 'tiny': it has 0-"):
             call(last + 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "field", "message"),
+    [
+        ({"rows": [-1]}, InputError, "rows", "row -1 is not in 'tiny': it has 0-"),
+        ({"rows": [1.5]}, InputError, "rows", "row 1.5 is not in"),
+        ({"rows": ["a"]}, InputError, "rows", "row 'a' is not in"),
+        ({"layer": 4}, TargetError, "layer", "layer 4 is not in this model"),
+        ({"layer": 1, "heads": (4,)}, InputError, "heads", "head 4 is not in layer 1: .* 0-3"),
+    ],
+)
+def test_attention_that_there_is_not_is_said(call, error, field, message, corpus):
+    with pytest.raises(error, match=message) as caught:
+        corpus.sentences(**{"rows": np.array([1])} | call)
+    assert caught.value.field == field
+    if "layer" in call:
+        with pytest.raises(error, match=message):
+            corpus.attention(corpus.search(limit=1).items[0], **call)

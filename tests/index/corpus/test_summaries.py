@@ -110,6 +110,11 @@ def test_a_search_sums_up_what_it_lists(corpus):
                 at for at, one in enumerate(corpus.tokens(hit.sentence)) if one.start is not None
             ]
             assert hit.attended == corpus.tokens(hit.sentence)[max(real, key=row.__getitem__)]
+    for of in ("match", "next", "attended"):  # of nothing there is nothing, and that is no error
+        none = corpus.search(PROMPT, 9, word=("elephant",), summarise=of)
+        assert (none.labels.of, none.labels.n, none.labels.items) == (of, 0, ())
+    end = corpus.search(word=(".",), near=("lend",), reach=1, summarise="next")
+    assert ([hit.next for hit in end.items], end.labels.n) == ([None], 0)
     listed = corpus.search(pos=("NOUN",), limit=5, summarise="match")
     assert {(one.label, one.count) for one in listed.labels.items if one.column == "pos"} == {
         ("NOUN", 5)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import SupportsIndex
 
 from unembed.engine.nodes import (
     AT,
@@ -171,6 +172,13 @@ def _in_range(word: str, value: int, count: int, target: Target, name: str, fiel
 
 def resolve_position(position: int, n_positions: int, field: str = "position") -> int:
     """A position counted from the start; raises TargetError outside the prompt."""
+    if not isinstance(position, SupportsIndex):
+        raise TargetError(
+            f"position {position!r} is no number of a token",
+            field=field,
+            value=position,
+            legal=f"an integer, -{n_positions} to {n_positions - 1}",
+        )
     if not -n_positions <= position < n_positions:
         raise TargetError(
             f"position {position} is not in this prompt: it has {n_positions} tokens, "

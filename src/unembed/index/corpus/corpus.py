@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, SupportsIndex, get_args
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from unembed.engine.cancel import Cancel
@@ -23,13 +22,14 @@ from unembed.engine.names.sites import resolve_position
 from unembed.engine.passes.run import Run
 from unembed.errors import InputError
 from unembed.index.corpus.about import CorpusAbout, ListsAbout, Site, state_of
+from unembed.index.corpus.attending import attention_from, checked_heads, most_attended
 from unembed.index.corpus.collected import Collected, CollectedAbout
 from unembed.index.corpus.columns import Mask, TokenColumns
 from unembed.index.corpus.compare import Matrices, Query, best_rows, query_of
 from unembed.index.corpus.hits import CorpusHit, CorpusHits, CorpusToken
 from unembed.index.corpus.listing import Listing
 from unembed.index.corpus.lists import SiteLists
-from unembed.index.corpus.narrowing import chosen_of, fits
+from unembed.index.corpus.narrowing import chosen_of, fits, token_of
 from unembed.index.corpus.options import (
     CorpusFilter,
     CorpusSearchOptions,
@@ -175,8 +175,6 @@ class Corpus:
         """
         chosen = chosen_of(options.narrow or (), options.summarise or "match")
         of = {options.summarise, *(one for one, _ in chosen)}
-        if not hits.items:
-            return hits
         if "next" in of:
             self._check_next()
         if "attended" in of:
@@ -205,7 +203,7 @@ class Corpus:
             raise InputError(
                 f"the corpus {self.about.name!r} keeps no {options.by}{where}: it has {kept}",
                 field="by" if options.layer is None else "layer",
-                value=options.layer,
+                value=options.by if options.layer is None else options.layer,
                 legal=kept,
                 fix="add it: index_corpus with the same files and name, and this layer",
             )
@@ -261,6 +259,9 @@ class Corpus:
             hits = self.with_attended(hits)
         if of == "next":
             self._check_next()
+        if not any(token_of(hit, of) for hit in hits.items):
+            message = "there is no token to sum up"
+            raise InputError(message, field="hits", value=0, legal="at least one")
         return summed_up(self.columns, hits.items, of, {})
 
     def attention(
@@ -268,26 +269,17 @@ class Corpus:
     ) -> Float[Tensor, " key"]:
         """Attention from a hit to each token of its sentence, the mean of heads of a layer.
 
-        Computed anew. Raises as `Model.run` for a layer or head that there is not.
+        Computed anew. Raises TargetError for a layer, InputError for a head that there is not,
+        CapabilityError where the layer has none.
         """
-        return self._attention(self.tokens(hit.sentence), hit.match.position, layer, heads)
+        tokens = self.tokens(hit.sentence)
+        return attention_from(self.model, tokens, hit.match.position, layer, heads)
 
-    def _attention(
-        self,
-        tokens: Sequence[CorpusToken],
-        at: int,
-        layer: int,
-        heads: Sequence[int] | None,
-        cancel: Cancel | None = None,
-    ) -> Tensor:
-        ids = [one.token.id for one in tokens]
-        every = range(self.model.block(layer).attention.n_heads)
-        names = [f"L{layer}.H{head}.pattern@{at}" for head in (every if heads is None else heads)]
-        run = self.model.run(ids, capture=names, logits="none", cancel=cancel)
-        return torch.stack([run[name].reshape(-1) for name in names]).mean(0)
+    def with_attended(self, hits: CorpusHits, cancel: Cancel | None = None) -> CorpusHits:
+        """Hits with the token that each attends to most, no special ones; see `summarise`.
 
-    def with_attended(self, hits: CorpusHits) -> CorpusHits:
-        """Hits with the token that each attends to most, no special ones; see `summarise`."""
+        `cancel` is checked before every layer of every run.
+        """
         if all(hit.attended is not None for hit in hits.items):
             return hits
         site = next((one for one in self.sites if one.name == hits.site), None)
@@ -301,9 +293,10 @@ class Corpus:
         found = []
         for hit in hits.items:
             tokens = self.tokens(hit.sentence)
-            row = self.attention(hit, site.layer, hits.heads).clone()
-            row[[at for at, one in enumerate(tokens) if one.start is None]] = -1.0
-            found.append(replace(hit, attended=tokens[int(row.argmax())]))
+            row = attention_from(
+                self.model, tokens, hit.match.position, site.layer, hits.heads, cancel
+            )
+            found.append(replace(hit, attended=most_attended(tokens, row)))
         return replace(hits, items=tuple(found))
 
     def _check_next(self) -> None:
@@ -337,39 +330,38 @@ class Corpus:
             layer: whose attention is computed, in a run for each row; absent: none.
             options: `changes` are single ones, as in `heads=(3,)`: the mean of these.
 
-        Raises InputError for a row that there is not, or weights that were changed since; as
-        `Model.run` for a layer or head that there is not.
+        Raises InputError for a row or head that there is not, or weights that were changed since;
+        TargetError for a layer that there is not, CapabilityError for one without heads.
         """
         asked = options.changed(**given(layer=layer), **changes)
         self.check_current()
-        self._check_rows(rows)
+        rows = self._checked_rows(rows)
+        heads = None
+        if asked.layer is not None:
+            heads = checked_heads(self.model, asked.layer, asked.heads)
         starts, numbers = self._listing.starts, self._listing.sentence_of(rows)
         tokens = self._listing.sentences(sorted(set(numbers)))
         found = []
         for row, number in zip(rows, numbers, strict=True):
             own, at, attention = tokens[number], row - int(starts[number]), None
             if asked.layer is not None:
-                attention = tuple(
-                    self._attention(own, at, asked.layer, asked.heads, cancel).tolist()
-                )
+                row_of = attention_from(self.model, own, at, asked.layer, heads, cancel)
+                attention = tuple(row_of.tolist())
             text = self.text(number)
             found.append(CorpusSentence(row, number, at, text, own, attention))
-        heads = None
-        if asked.layer is not None:
-            every = range(self.model.block(asked.layer).attention.n_heads)
-            heads = tuple(every) if asked.heads is None else asked.heads
         return CorpusSentences(self.about.name, asked.layer, heads, tuple(found))
 
-    def _check_rows(self, rows: Sequence[int]) -> None:
+    def _checked_rows(self, rows: Sequence[int]) -> list[int]:
         for row in rows:
-            if not 0 <= row < self.about.n_tokens:
+            if not isinstance(row, SupportsIndex) or not 0 <= int(row) < self.about.n_tokens:
                 legal = f"0-{self.about.n_tokens - 1}"
                 raise InputError(
-                    f"row {row} is not in {self.about.name!r}: it has {legal}",
+                    f"row {row!r} is not in {self.about.name!r}: it has {legal}",
                     field="rows",
                     value=row,
                     legal=legal,
                 )
+        return [int(row) for row in rows]
 
     def text(self, sentence: int) -> str:
         """One sentence."""

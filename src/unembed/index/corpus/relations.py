@@ -23,7 +23,7 @@ from unembed.engine.names.taps import why_not
 from unembed.engine.passes.run import Run
 from unembed.engine.targets import SiteKey
 from unembed.errors import CapabilityError, InputError
-from unembed.index.corpus.columns import Mask, TokenColumns
+from unembed.index.corpus.columns import Mask, TokenColumns, check_label
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.options import HeadRelationsOptions
 from unembed.index.corpus.passes import Span, drawn, runs_of, spans_of
@@ -219,7 +219,9 @@ class RelationCounts:
             sums.mass[...] += np.where(counts[None], given, 0).sum(2)
 
     def listed(self, asked: HeadRelationsOptions) -> HeadRelations:
-        """Those that were asked for, the largest first."""
+        """Those that were asked for, the largest first. Raises InputError for no relation."""
+        for one in asked.relation or ():
+            check_label("relation", one, self.names)
         items = self._items(asked.min_count)
         total = len(items)
         if asked.relation is not None:

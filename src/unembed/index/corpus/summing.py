@@ -35,10 +35,8 @@ def summed_up(
     Args:
         chosen: labels by which the hits are narrowed; each column is counted under the others'.
 
-    Raises InputError where there are no tokens, or no labels.
+    Raises InputError where there are no labels.
     """
-    if not any(token_of(hit, of) for hit in hits):
-        raise InputError("there is no token to sum up", field="hits", value=0, legal="at least one")
     known = [name for name in SUMMED if any(columns.labels(name).names)]
     if not known and of != "attended":
         raise InputError(
