@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unembed.index.bucket import READER, reaching
 from unembed.index.connecting import lancedb
-from unembed.index.versions import VersionedFolder
+from unembed.index.versions import VersionedFolder, bytes_of
 
 Array = NDArray[Any]
 Column = Array | Sequence[str] | Any  # of Arrow, as it is read back
@@ -159,10 +159,10 @@ class Store:
 
         Lance's own compaction holds more the larger a table is. What is packed stands beside until
         it is whole. It then takes the place of the table, in two renames (see `unpack`), or in a
-        bucket by being meant instead.
+        bucket by being meant instead. Where the disk has no room for both, a table stays as it is.
         """
         with self.writing():
-            if not self.has(name) or not self._is_loose(name):
+            if not self.has(name) or not self._is_loose(name) or not self._has_room(name):
                 return
             if self.bucket is not None and self.stands_apart(name):
                 before = self._called(name)
@@ -220,6 +220,12 @@ class Store:
         n = int(table.stats()["fragment_stats"]["num_fragments"])
         full = 1 + int(table.count_rows()) // PACKED_ROWS
         return n > 1 and (full <= LOOSE or n > 2 * full + LOOSE)
+
+    def _has_room(self, name: str) -> bool:
+        """Whether a table can stand twice where it stands."""
+        if self.stands_apart(name):
+            return True
+        return shutil.disk_usage(self.version).free > bytes_of(self.version, [name])
 
     def _groups(self, name: str) -> Iterator[tuple[Iterator[Any], Any]]:
         """The rows of each fragment to come, as batches, and their schema."""

@@ -19,7 +19,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -220,7 +220,9 @@ class VersionedFolder(Generic[PlanT, AboutT]):
         """Raise LoadError where the disk has less free."""
         free = shutil.disk_usage(self.path).free
         if free < needed:
-            short = f"it needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free"
+            digits = 0 if needed >= 1e7 else 1 if needed >= 1e6 else 3
+            said = (f"{size / 1e6:,.{digits}f} MB" for size in (needed, free))
+            short = "it needs {} and {} are free".format(*said)
             raise self._not_kept(short)
 
     def forget_broken_pointer(self) -> None:
@@ -333,6 +335,12 @@ def take_over(table: Path, to: Path) -> None:
             os.link(file, copy)
         except OSError:  # a file system without links
             shutil.copyfile(file, copy)
+
+
+def bytes_of(version: Path, tables: Sequence[str]) -> int:
+    """What tables of a version take in its folder."""
+    files = (file for name in tables for file in (version / f"{name}.lance").rglob("*"))
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _in_short(error: Exception) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,19 @@ from unembed.errors import InputError
 from unembed.index.bucket import checked_tables
 from unembed.index.build import versions_of
 from unembed.index.corpus import cluster
-from unembed.index.corpus.about import CorpusPlan, ListsAbout, Site, checked_name, facts_of
+from unembed.index.corpus.about import (
+    BYTES_BESIDE,
+    CorpusPlan,
+    ListsAbout,
+    Site,
+    checked_name,
+    facts_of,
+)
 from unembed.index.corpus.adding import Base, base_of, same_sites
 from unembed.index.corpus.apart import begin_from, check_writable, place_of
 from unembed.index.corpus.collecting import collect, kinds_of, tables_missing
 from unembed.index.corpus.corpus import Corpus
-from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_tokens
+from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_rows
 from unembed.index.corpus.files import sources
 from unembed.index.corpus.folder import CorpusFolder, check_same
 from unembed.index.corpus.lists import make_lists
@@ -38,6 +46,7 @@ from unembed.index.corpus.tagging import Tagger, tagger
 from unembed.index.fragments import tidy
 from unembed.index.memory import handed_back
 from unembed.index.store import to_numpy
+from unembed.index.versions import bytes_of
 from unembed.models.progress import Progress
 from unembed.options import given
 
@@ -177,9 +186,10 @@ class _Builder:
             if version is not None and set(self.sites) <= set(there) and self._listed(version):
                 self.folder.drop_replaced()
                 return
-            expected = expected_tokens(self.model, self.paths, self.options)
+            expected = expected_rows(self.model, self.paths, self.options)
+            plan = replace(plan, expected_tokens=expected)
             check_writable(self.folder, version, place)
-            self._check_room(expected, version is None, place is None)
+            self._check_room(expected, version, place, self._begun(plan, base, version, place))
             rows = Rows(self.folder, version or self._draft(plan, base, place), writer=True)
             rows.mend()
             if rows.bucket is not None:
@@ -290,12 +300,26 @@ class _Builder:
             )
         return version
 
-    def _check_room(self, tokens: int, anew: bool, vectors: bool) -> None:
-        """Raise LoadError where the disk has no room for what is expected: vectors, and of a corpus
-        that is built anew the rest.
+    def _check_room(self, tokens: int, version: Path | None, place: str | None, there: int) -> None:
+        """Raise LoadError where the disk has no room for what is expected: vectors, unless they
+        stand in a `place` of their own, and of a corpus that is built anew the rest. So many bytes
+        of it are there.
         """
-        each = sum(site.bytes_each for site in self.sites) if vectors else 0
-        self.folder.check_room(tokens * each + (self._plan("").expected_bytes if anew else 0))
+        each = sum(site.bytes_each for site in self.sites) if place is None else 0
+        beside = BYTES_BESIDE if version is None else 0
+        self.folder.check_room(max(0, tokens * (each + beside) - there))
+
+    def _begun(
+        self, plan: CorpusPlan, base: Base | None, version: Path | None, place: str | None
+    ) -> int:
+        """Bytes on the disk of what is to be built: by a build that was stopped, or before."""
+        if version is not None:
+            return bytes_of(version, [site.name for site in self.sites])
+        draft = self.folder.draft_of(plan, base.version if base else None, place)
+        if draft is None:
+            return 0
+        tables = (SENTENCES, TOKENS, *(site.name for site in self.sites))
+        return bytes_of(draft, tables) - (bytes_of(base.version, tables) if base else 0)
 
     def _listed(self, version: Path) -> bool:
         """Whether a version that is published has all the lists that it is to have."""

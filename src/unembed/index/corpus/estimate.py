@@ -19,7 +19,7 @@ from unembed.index.corpus.lists import seconds_of_lists
 from unembed.index.corpus.options import CorpusOptions
 from unembed.index.corpus.pieces import Piece
 from unembed.index.corpus.rows import Rows
-from unembed.index.corpus.tagging import Tagger
+from unembed.index.corpus.tagging import PlainTagger, Tagger
 from unembed.index.corpus.trial import Places, Seconds, Trial, clock
 from unembed.result import Columns, Result
 
@@ -77,14 +77,40 @@ def _spread(paths: Sequence[Path]) -> list[Path]:
 
 
 def expected_tokens(model: Model, paths: Sequence[Path], options: CorpusOptions) -> int:
-    """About how many tokens the files have."""
-    return round(_measured(model, paths, options)[0])
+    """About how many tokens the files have, without those that a tokenizer adds."""
+    return round(_measured(model, paths, options).tokens)
 
 
-def _measured(
-    model: Model, paths: Sequence[Path], options: CorpusOptions
-) -> tuple[float, list[Piece]]:
-    """Tokens in all, and the pieces that were looked at."""
+def expected_rows(model: Model, paths: Sequence[Path], options: CorpusOptions) -> int:
+    """About how many tokens a corpus of the files has; sentences end where plain rules say."""
+    found = _measured(model, paths, options)
+    n_special = len(model.tokenizer("", verbose=False)["input_ids"])
+    each = max(8, min(options.max_tokens, model.max_positions) - n_special)
+    words = PlainTagger()
+    words.submit(found.sampled, options.split != "sentences")
+    parts = sum(
+        -(-found.tokens_in(one.end - one.start) // each)
+        for sentences in words.result()
+        for one in sentences
+    )
+    return round(found.tokens * (1 + n_special * parts / max(1, found.sampled_tokens)))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Tokens of all files, about, without special ones; and the pieces that were looked at."""
+
+    tokens: float
+    sampled: list[Piece]
+    sampled_tokens: int
+    sampled_chars: int
+
+    def tokens_in(self, chars: int) -> float:
+        """Of so many characters."""
+        return chars * self.sampled_tokens / max(1, self.sampled_chars)
+
+
+def _measured(model: Model, paths: Sequence[Path], options: CorpusOptions) -> _Measured:
     some = _spread(paths)
     samples = [_sample(path, options, _SAMPLE_BYTES // len(some)) for path in some]
     each = -(-_PIECES // max(1, len(samples)))
@@ -101,7 +127,8 @@ def _measured(
     share = sum(size_of(path) for path in paths) / max(
         1, sum(size_of(path) for path in _spread(paths))
     )
-    return share * sum(sample.chars for sample in samples) * tokens / max(1, chars), sampled
+    every = share * sum(sample.chars for sample in samples) * tokens / max(1, chars)
+    return _Measured(every, sampled, tokens, chars)
 
 
 def estimate(
@@ -116,7 +143,8 @@ def estimate(
 ) -> CorpusEstimate:
     """See `estimate_corpus`."""
     start = clock()
-    bare, sampled = _measured(model, paths, options)
+    measured = _measured(model, paths, options)
+    bare, sampled = measured.tokens, measured.sampled
     measuring = clock() - start  # a build does so, too
     with TemporaryDirectory(prefix="unembed-estimate-") as folder:
         version = Path(folder, "v-estimate")
