@@ -12,7 +12,7 @@ import torch
 
 import unembed as ue
 from unembed.errors import InputError, PromptError, TargetError
-from unembed.index.corpus import compare
+from unembed.index.corpus import compare, products
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.opening import open_corpus
 from unembed.index.corpus.rows import Rows
@@ -298,7 +298,7 @@ def test_what_may_be_among_the_best_is_not_put_aside(wanted):
 
 def test_a_processor_that_adds_up_in_half_precision_gives_the_same(corpus, monkeypatch):
     wanted = corpus.search(PROMPT, 7, 1, limit=40)
-    monkeypatch.setattr(compare, "adds_in_single", lambda _: False)
+    monkeypatch.setattr(products, "adds_in_single", lambda _: False)
     assert corpus.search(PROMPT, 7, 1, limit=40) == wanted
 
 

@@ -1,15 +1,15 @@
 """Comparing one state with those of all tokens: a product with each, and the best ones again.
 
 Kept directions are rounded to half precision, and the first product is computed in it: what may be
-among the best by that is divided by its length again and compared in double precision.
+among the best by that is divided by its length again and compared in double precision. Of many rows
+bounds of the product come first (`leading`), and leave some for it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import cast
 
 import numpy as np
@@ -18,9 +18,11 @@ from torch import Tensor
 
 from unembed.errors import InputError
 from unembed.index.corpus.about import Site
+from unembed.index.corpus.bounding import Bounding, SiteBounds
 from unembed.index.corpus.columns import Mask
 from unembed.index.corpus.lists import Lists, SiteLists
 from unembed.index.corpus.options import CorpusSearchOptions
+from unembed.index.corpus.products import BLOCK, products
 from unembed.index.corpus.rows import Rows
 from unembed.index.corpus.states import CONTEXT, directions
 from unembed.index.store import Array
@@ -28,11 +30,10 @@ from unembed.index.store import Array
 # Twice what rounding changes a score by, where the heads' weights add up to one: half precision of
 # a query and of a product, each by one part in 2,048, and of a kept vector's length.
 CLOSE = 2.5e-3
-ROUNDED = 5e-4  # of a product of two directions in half precision, of the result alone
-BLOCK = 1024  # rows
 STRETCH_BYTES = 16 * 1024 * 1024
 MOST_AGAIN = 20_000
-FEW = 0.05  # part of the rows below which they are read one by one
+FIRST = 500  # rows more than wanted that are compared to know how good the best are
+FEW = 0.05  # part of the rows below which they are taken one by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +106,12 @@ def best_rows(
     rows: Array | None = None
     if by_lists:
         rows, scores = kept.near(query.flat, wanted)
-    elif n_left < FEW * len(mask):
-        rows = np.flatnonzero(mask)
-        scores = kept.times(query.flat, rows)
     else:
-        scores = kept.times(query.flat)
+        if n_left < FEW * len(mask):
+            rows = np.flatnonzero(mask)
+        elif n_left > wanted:
+            rows = _open(kept, query, mask, wanted)
+        scores = kept.times(query.flat, rows)
     left = mask if rows is None else mask[rows]
     scores.masked_fill_(torch.from_numpy(~left), -torch.inf)
     wanted = min(wanted, int(np.count_nonzero(left)))
@@ -121,17 +123,50 @@ def best_rows(
     return again[order], exact[order]
 
 
+def _open(kept: KeptVectors, query: Query, mask: Mask, wanted: int) -> Array | None:
+    """Rows of a mask, in any order, all that may be among the best `wanted`, of more than that.
+
+    Some rows with high bounds are compared: the best `wanted` are as good as the worst of them, and
+    what is bound to be worse is left out. None where that leaves too many, or nothing has bounds.
+    """
+    bounding = kept.bounding(query.flat)
+    if bounding is None:
+        return None
+    order, n_first = kept.order, wanted + FIRST
+    bounds = bounding.bounds()
+    for high in (_at_least(bounds, n_first), -torch.inf):
+        likely = _within(mask, _over(bounds, high), order)
+        if len(likely) >= wanted:
+            break
+    first = likely[bounds[likely].topk(min(n_first, len(likely))).indices].numpy()
+    seen = query.exact(kept.rows(first if order is None else order[first]))
+    least = np.partition(seen, -wanted)[-wanted] - CLOSE / 2 * float(query.weights.sum())
+    found = _over(bounds, least)
+    if len(found) > FIRST:
+        found = found[_over(bounding.tighter(found, bounds[found]), least)]
+    if len(found) >= FEW * len(bounds):
+        return None
+    places = _within(mask, found, order).numpy()
+    return places if order is None else order[places]
+
+
+def _within(mask: Mask, places: Tensor, order: Array | None) -> Tensor:
+    """Those places in an order of all rows, None: their own, whose rows a mask has."""
+    rows = places.numpy() if order is None else order[places.numpy()]
+    return places[torch.from_numpy(mask[rows])]
+
+
+def _over(scores: Tensor, least: Tensor | float) -> Tensor:
+    """Places of scores that are no less, in order."""
+    return torch.nonzero(scores >= least)[:, 0]
+
+
 def _near(scores: Tensor, wanted: int, margin: float) -> Array:
     """Places of scores that may be among the best `wanted`, in order; all are finite or -inf.
 
-    Of some thousand maxima of blocks the one of rank `wanted` is at most the score of that rank:
-    what is less is put aside before anything is sorted.
+    What is less than the score of that rank is put aside before anything is sorted.
     """
-    least = torch.tensor(-torch.inf)
-    n_blocks = len(scores) // BLOCK
-    if n_blocks >= wanted:
-        maxima = scores[: n_blocks * BLOCK].view(n_blocks, BLOCK).amax(1)
-        least = maxima.topk(wanted).values[-1]
+    least = _at_least(scores, wanted)
     found = torch.nonzero((scores >= least - margin) & (scores > -torch.inf))[:, 0]
     own = scores[found]
     ranked = own.topk(min(len(own), max(wanted, MOST_AGAIN)))
@@ -140,19 +175,46 @@ def _near(scores: Tensor, wanted: int, margin: float) -> Array:
     return again
 
 
+def _at_least(scores: Tensor, wanted: int) -> Tensor:
+    """No more than the score of rank `wanted`: that rank among some thousand maxima of blocks."""
+    n_blocks = len(scores) // BLOCK
+    if n_blocks < wanted:
+        return torch.tensor(-torch.inf)
+    maxima = scores[: n_blocks * BLOCK].view(n_blocks, BLOCK).amax(1)
+    return maxima.topk(wanted).values[-1]
+
+
 class KeptVectors:
     """The directions of one site as they are kept [n, width], in half precision.
 
-    In memory where they fit the budget, list by list if there are lists, else read in stretches.
-    Thread-safe.
+    In memory where they fit the budget, list by list if there are lists, else read in stretches;
+    with bounds for products where those fit too. Thread-safe.
+
+    Args:
+        fits: whether all are held in memory.
+        room: how many bytes are left for bounds.
     """
 
-    def __init__(self, rows: Rows, site: Site, n: int, budget: int, lists: Lists | None) -> None:
-        self.bytes = 2 * n * site.width
+    def __init__(
+        self,
+        rows: Rows,
+        site: Site,
+        n: int,
+        lists: Lists | None,
+        *,
+        fits: bool,
+        room: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._rows, self._site, self._n, self._lists = rows, site, n, lists
-        self._fits = self.bytes <= budget
+        self._fits = fits
+        self.bounds = SiteBounds(site, n, room)
         self._held: Tensor | None = None
         self._lock = threading.Lock()
+
+    @property
+    def bytes(self) -> int:
+        """What they take in memory, once they are read."""
+        return 2 * self._n * self._site.width + self.bounds.bytes
 
     def rows(self, numbers: Array) -> Array:
         """Some rows, in the order asked for."""
@@ -162,9 +224,18 @@ class KeptVectors:
         found: Array = self._whole().index_select(0, torch.from_numpy(places)).numpy()
         return found
 
+    @property
+    def order(self) -> Array | None:
+        """The number of each row in memory; None: they are in order."""
+        return None if self._lists is None else self._lists.order
+
+    def bounding(self, direction: Tensor) -> Bounding | None:
+        """Bounds of products of rows, as they are in memory, with a direction, if there are any."""
+        return self.bounds.of(self._whole, direction) if self._fits else None
+
     def times(self, direction: Tensor, rows: Array | None = None) -> Tensor:
         """The product of every row, or of some, with a direction [width], but for rounding."""
-        if rows is not None and len(rows) >= FEW * self._n:  # one by one they would take longer
+        if rows is not None and len(rows) >= FEW * self._n:
             return self.times(direction)[torch.from_numpy(rows)]
         flat, length = _unit(direction)
         if rows is not None:
@@ -213,33 +284,6 @@ def _unit(direction: Tensor) -> tuple[Tensor, Tensor]:
     return (direction / length).float(), length.float()
 
 
-def products(stretches: Sequence[Tensor], direction: Tensor) -> Tensor:
-    """Products of half-precision rows, stretch by stretch, with a direction, as single precision.
-
-    Where the processor adds halves up in single precision, it does so at the speed of memory;
-    where it does not, rows are made single precision first, some at a time.
-    """
-    if not adds_in_single(len(direction)):
-        parts = [part for rows in stretches for part in torch.split(rows, BLOCK)]
-        return torch.cat([part.float() @ direction for part in parts])
-    half, start = direction.half(), 0
-    found = torch.empty(sum(map(len, stretches)), dtype=torch.half)
-    for rows in stretches:
-        torch.mv(rows, half, out=found[start : start + len(rows)])
-        start += len(rows)
-    return found.float()
-
-
-@cache
-def adds_in_single(width: int) -> bool:
-    """Whether a product of halves is within its rounding of the exact one, on this machine."""
-    drawn = torch.randn(512, width, generator=torch.Generator().manual_seed(0))
-    rows = torch.nn.functional.normalize(drawn, dim=1).half()
-    found = torch.mv(rows, rows[0]).double()
-    off = (found - rows.double() @ rows[0].double()).abs()
-    return bool(off.max() <= ROUNDED)
-
-
 class Matrices:
     """The vectors of sites, in memory as far as the budget goes. Thread-safe.
 
@@ -261,11 +305,14 @@ class Matrices:
             found = self._held.pop(site, None)
             if found is None:
                 lists = self._lists.of(site)
-                found = KeptVectors(self._rows, site, self._n, self._budget, lists)
+                found = KeptVectors(self._rows, site, self._n, lists, fits=True, room=self._room)
+                if found.bytes > self._room():
+                    for held in self._held.values():
+                        held.bounds.drop()
                 others = self._in_the_way(found.bytes)
                 in_use = any(self._asked[other] > before for other in others)
                 if in_use or found.bytes > self._budget:
-                    return KeptVectors(self._rows, site, self._n, 0, lists)
+                    return KeptVectors(self._rows, site, self._n, lists, fits=False)
                 for other in others:
                     del self._held[other]
             self._held[site] = found
@@ -273,7 +320,7 @@ class Matrices:
 
     def _in_the_way(self, size: int) -> list[Site]:
         """Which would have to go for so many bytes more."""
-        others, room = [], self._budget - self.bytes
+        others, room = [], self._room()
         for site, held in self._held.items():
             if size <= room:
                 break
@@ -281,7 +328,10 @@ class Matrices:
             room += held.bytes
         return others
 
+    def _room(self) -> int:
+        return self._budget - self.bytes
+
     @property
     def bytes(self) -> int:
         """What they take in memory, once all are read."""
-        return sum(one.bytes for one in self._held.values())
+        return sum(one.bytes for one in list(self._held.values()))
