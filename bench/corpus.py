@@ -100,7 +100,7 @@ def estimate_figures(said: CorpusEstimate, corpus: ue.Corpus, taken: float) -> l
 
 
 def search_figures(corpus: ue.Corpus, times: int) -> list[Figure]:
-    """Searches of one client and of eight, the prompt's pass included: by lists, exact, of heads."""
+    """Searches of one client and of eight, with the prompt's pass: by lists, exact, of heads."""
     figures = []
     for by in ("hidden", "context"):
         if not any((site.site == "z") == (by == "context") for site in corpus.sites):
