@@ -49,7 +49,7 @@ published: $(VENV)/.dev ## compare with published figures: GPT2=/path GPT2_MEDIU
 families: $(VENV)/.dev ## examine every model type that transformers can build; writes the page about them
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.families $(ARGS)
 
-kills: $(VENV)/.dev ## kill builds of a corpus at a hundred random moments, and go on with each; ARGS="--engine ray", ARGS="--what training"
+kills: $(VENV)/.dev ## kill builds of a corpus at a hundred random moments, and go on with each; ARGS="--engine ray", "--tables s3", "--what training"
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills $(ARGS)
 
 clouds: $(VENV)/.dev .azurite/.installed ## test corpora in object storage with Azurite, too, which is set up in .azurite

@@ -1,6 +1,6 @@
 """Kills builds of a corpus, or trainings, at random moments, and looks at what is left.
 
-    python -m tests.kills [--times 100] [--seed 0] [--engine ray] [--what training]
+    python -m tests.kills [--times 100] [--seed 0] [--engine ray] [--tables s3] [--what training]
 
 A corpus is built, gets files, or gets a layer, with lists of like tokens; after a time that is
 drawn, from none to a little more than the whole takes, the process is killed (kill -9). The corpus
@@ -9,6 +9,9 @@ missing. Every third is killed once more as it goes on. Then it goes on to the e
 what a build holds that nobody interrupted, on the same engine or, every other time, on the other
 one. With Ray it is the process that drives which is killed; a Ray that all builds find runs
 beside. Not in the suite: a hundred take some minutes, and with Ray half an hour and more.
+
+With --tables the vectors stand in a bucket, of moto's server (s3) or of Azurite (az, once `make
+clouds` set it up), which outlives the kill; nothing may be left there that no table knows of.
 
 A training leaves an autoencoder that is whole or none that can be read; every third is killed once
 more, and each must come to the bytes of one that nobody interrupted. A hundred take a minute or
@@ -43,6 +46,9 @@ from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.opening import open_corpus
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
+from .index.corpus import azurite
+from .index.corpus.apart import Apart
+from .index.corpus.buckets import served_beside
 from .index.corpus.conftest import MORE, TEXT
 from .index.corpus.test_building import assert_same, kept
 from .training.conftest import write_text
@@ -119,9 +125,9 @@ def same(found: dict[Any, Any] | None, wanted: dict[Any, Any] | None) -> bool:
 class Trials:
     """Three kinds of build, each with what is there before and after it."""
 
-    def __init__(self, folder: Path, engine: str) -> None:
+    def __init__(self, folder: Path, engine: str, apart: Apart | None) -> None:
         self.folder, self.model, self.kills = folder, loaded(), 0
-        self.engine = engine
+        self.engine, self.apart = engine, apart
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -133,21 +139,40 @@ class Trials:
             "files": ([first, second], {"add": True}),
             "layer": ([first], {"layers": [1, 3]}),
         }
-        self.before = {"new": folder / "nothing", "files": folder / "new", "layer": folder / "new"}
-        self.before["new"].mkdir()
+        self.place = folder / "trial"
+        self.before = {"new": "nothing", "files": "new", "layer": "new"}
+        (folder / "nothing").mkdir()
+        self.objects: dict[str, dict[str, bytes]] = {"nothing": {}}
         self.wanted, self.seconds = {}, {}
         for kind in self.kinds:
-            place = folder / kind
-            shutil.copytree(self.before[kind], place, dirs_exist_ok=True)
-            status, self.seconds[kind] = self.run(kind, place, None)
+            self.begin(kind)
+            status, self.seconds[kind] = self.run(kind, None)
             assert status == 0, f"a build that nobody kills ended with {status}"
-            self.wanted[kind] = state(self.model, place)
+            self.wanted[kind] = state(self.model, self.place)
+            shutil.copytree(self.place, folder / kind)
+            self.objects[kind] = {} if apart is None else apart.objects()
 
-    def run(self, kind: str, place: Path, after: float | None) -> tuple[int, float]:
+    def begin(self, kind: str) -> None:
+        """Bring back what is there before a build."""
+        before = self.before[kind]
+        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.copytree(self.folder / before, self.place)
+        if self.apart is not None:
+            self.apart.bring(self.objects[before], self.place)
+
+    def options(self, kind: str, engine: str) -> dict[str, Any]:
+        """What a build is given."""
+        tables = None if self.apart is None else self.apart.tables
+        return self.kinds[kind][1] | {"engine": engine, "tables": tables}
+
+    def run(self, kind: str, after: float | None) -> tuple[int, float]:
         """How a build ended (-9: killed), and how long it took."""
-        files, options = self.kinds[kind]
-        options = options | {"engine": self.engine}
-        asked = {"folder": str(place), "files": files, "options": options, "after": after}
+        asked = {
+            "folder": str(self.place),
+            "files": self.kinds[kind][0],
+            "options": self.options(kind, self.engine),
+            "after": after,
+        }
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         print(json.dumps(asked), file=self._server.stdin, flush=True)
@@ -156,22 +181,23 @@ class Trials:
 
     def trial(self, kind: str, draw: random.Random, twice: bool) -> str:
         """Kill one, look, go on: what was found after the kill. Raises AssertionError."""
-        place = self.folder / "trial"
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(self.before[kind], place)
+        self.begin(kind)
         old = None if kind == "new" else self.wanted["new"]
         for _ in range(1 + twice):
-            status, _ = self.run(kind, place, draw.uniform(0, 1.1 * self.seconds[kind]))
+            status, _ = self.run(kind, draw.uniform(0, 1.1 * self.seconds[kind]))
             assert status in (0, -9), f"the build ended with {status}"
             self.kills += status == -9
-            found = state(self.model, place)
+            found = state(self.model, self.place)
             is_new = same(found, self.wanted[kind])
             assert is_new or same(found, old), "what is there is neither what was nor what is to be"
-        files, options = self.kinds[kind]
         after = self.engine if draw.random() < 0.5 else "local"
-        build(self.model, place, files, options | {"engine": after})
-        assert same(state(self.model, place), self.wanted[kind]), "what it became is not the same"
-        assert len(list((place / NAME).glob("v-*"))) == 1, "something was left over"
+        whole = build(self.model, self.place, self.kinds[kind][0], self.options(kind, after))
+        assert same(state(self.model, self.place), self.wanted[kind]), (
+            "what it became is not the same"
+        )
+        assert len(list((self.place / NAME).glob("v-*"))) == 1, "something was left over"
+        if self.apart is not None:
+            self.apart.check(whole)
         return ("came through" if status == 0 else "killed") + (
             ", whole" if is_new else ", as before"
         )
@@ -193,11 +219,28 @@ def ray_beside() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def bucket_beside(scheme: str | None) -> Iterator[Apart | None]:
+    """A bucket of a server that outlives who is killed; before Ray, which hands on its address."""
+    if scheme is None:
+        yield None
+    elif scheme == "s3":
+        with served_beside() as (buckets, _):
+            yield Apart(buckets)
+    else:
+        found = azurite.program()
+        if found is None:
+            sys.exit("Azurite is not set up: `make clouds` does")
+        with azurite.served(found) as containers:
+            yield Apart(containers)
+
+
 def main() -> int:
     flags = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     flags.add_argument("--times", type=int, default=100, help="how many kills")
     flags.add_argument("--seed", type=int, default=0)
     flags.add_argument("--engine", choices=("local", "ray"), default="local")
+    flags.add_argument("--tables", choices=("s3", "az"), help="where vectors stand")
     flags.add_argument("--what", choices=("corpus", "training"), default="corpus")
     chosen = flags.parse_args()
     draw = random.Random(chosen.seed)
@@ -205,8 +248,9 @@ def main() -> int:
     wrong = 0
     with (
         tempfile.TemporaryDirectory(prefix="unembed-kills-") as folder,
+        bucket_beside(chosen.tables) as apart,
         ray_beside() if chosen.engine == "ray" else nullcontext(),
-        closing(trials_of(chosen.what, Path(folder), chosen.engine)) as trials,
+        closing(trials_of(chosen.what, Path(folder), chosen.engine, apart)) as trials,
     ):
         for number in range(5 * chosen.times):
             if trials.kills >= chosen.times or wrong == MOST_WRONG:
@@ -228,10 +272,10 @@ def told(kills: int, ended: Counter[str], wrong: int) -> str:
     return f"{kills} kills, {ended.total()} times: {each}; {wrong} wrong"
 
 
-def trials_of(what: str, folder: Path, engine: str) -> Trials | Trainings:
+def trials_of(what: str, folder: Path, engine: str, apart: Apart | None) -> Trials | Trainings:
     """What is killed."""
     if what == "corpus":
-        return Trials(folder, engine)
+        return Trials(folder, engine, apart)
     write_text(folder / "some.txt")
     return Trainings(folder, folder / "some.txt")
 

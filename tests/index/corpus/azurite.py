@@ -8,23 +8,20 @@ import hmac
 import os
 import re
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
-from .buckets import SECRET, Buckets, within
+from .buckets import SECRET, WAIT_SECONDS, Buckets, free_port, wait_for, within
 
 PROGRAM = Path(__file__).parents[3] / ".azurite/node_modules/.bin/azurite-blob"
 ACCOUNT = "someone"
 KEY = base64.b64encode(SECRET.encode()).decode()
-WAIT_SECONDS = 30
 
 
 def program() -> str | None:
@@ -68,6 +65,9 @@ class Azure(Buckets):
                 raise
             raise FileExistsError(key) from error
 
+    def get(self, name: str, key: str) -> bytes:
+        return self._ask("GET", f"/{name}/{quote(key)}", {})
+
     def remove(self, name: str, key: str) -> None:
         self._ask("DELETE", f"/{name}/{quote(key)}", {})
 
@@ -95,8 +95,7 @@ class Azure(Buckets):
 @contextmanager
 def served(found: str) -> Iterator[Azure]:
     """A server, by the program `found`, with the environment set for it."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [found, "--inMemoryPersistence", "--silent", "--disableTelemetry", "--blobPort", str(port)],
         env=os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"},
@@ -104,7 +103,7 @@ def served(found: str) -> Iterator[Azure]:
     )
     endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
     try:
-        _wait(server, port)
+        wait_for(server, port)
         with within(environment(endpoint)):
             yield Azure(endpoint)
     finally:
@@ -120,15 +119,3 @@ def environment(endpoint: str) -> dict[str, str]:
         "AZURE_STORAGE_ENDPOINT": endpoint,
         "AZURE_STORAGE_ALLOW_HTTP": "true",
     }
-
-
-def _wait(server: subprocess.Popen[bytes], port: int) -> None:
-    """Until it answers."""
-    until = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"Azurite does not start: exit {server.poll()}")

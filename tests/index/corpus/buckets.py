@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import socket
+import subprocess
+import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, ClassVar
 
 import boto3
@@ -14,6 +18,7 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 SECRET = "a-secret-that-is-nowhere"
+WAIT_SECONDS = 30
 
 
 class Buckets(ABC):
@@ -42,6 +47,10 @@ class Buckets(ABC):
     @abstractmethod
     def put_first(self, name: str, key: str, data: bytes) -> None:
         """One object; raises FileExistsError where there is one."""
+
+    @abstractmethod
+    def get(self, name: str, key: str) -> bytes:
+        """One object."""
 
     @abstractmethod
     def remove(self, name: str, key: str) -> None:
@@ -86,6 +95,9 @@ class S3(Buckets):
                 raise
             raise FileExistsError(key) from error
 
+    def get(self, name: str, key: str) -> bytes:
+        return bytes(self._client.get_object(Bucket=name, Key=key)["Body"].read())
+
     def remove(self, name: str, key: str) -> None:
         self._client.delete_object(Bucket=name, Key=key)
 
@@ -104,6 +116,40 @@ def served() -> Iterator[S3]:
     finally:
         server.stop()
         log.level = before
+
+
+@contextmanager
+def served_beside() -> Iterator[tuple[S3, subprocess.Popen[bytes]]]:
+    """A server of S3 in a process of its own, which can be halted."""
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(server, port)
+        with within(environment(endpoint)):
+            yield S3(endpoint), server
+    finally:
+        server.kill()
+        server.wait()
+
+
+def free_port() -> int:
+    """One that nobody listens at."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        return int(taken.getsockname()[1])
+
+
+def wait_for(server: subprocess.Popen[bytes], port: int) -> None:
+    """Until a server that was started answers."""
+    until = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the server does not start: exit {server.poll()}")
 
 
 def environment(endpoint: str) -> dict[str, str]:
