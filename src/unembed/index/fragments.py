@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 
 from unembed.errors import InputError
@@ -36,6 +37,11 @@ def commit(table: str, fragments: Sequence[str]) -> None:
 def tidy(table: str) -> None:
     """Drop what the table was before, and files that were never committed. No one else writes."""
     _lance().dataset(table).cleanup_old_versions(timedelta(0), delete_unverified=True)
+
+
+def can_tidy() -> bool:
+    """Whether pylance is installed, which `tidy` needs."""
+    return find_spec("lance") is not None
 
 
 def copy(table: str, to: str) -> None:

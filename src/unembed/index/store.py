@@ -154,15 +154,17 @@ class Store:
             found = query(self._open(name), columns).to_arrow()
             return {column: found[column].combine_chunks() for column in columns}
 
-    def pack(self, name: str) -> None:
-        """Put a table's many appends together, with memory for some megabytes of it.
+    def pack(self, name: str, *, always: bool = False) -> None:
+        """Put a table's many appends together, with memory for some megabytes of it; `always`: of a
+        table of few, too, which leaves files behind that a kill kept from being committed.
 
         Lance's own compaction holds more the larger a table is. What is packed stands beside until
         it is whole. It then takes the place of the table, in two renames (see `unpack`), or in a
         bucket by being meant instead. Where the disk has no room for both, a table stays as it is.
         """
         with self.writing():
-            if not self.has(name) or not self._is_loose(name) or not self._has_room(name):
+            loose = self.has(name) and (always or self._is_loose(name))
+            if not loose or not self._has_room(name):
                 return
             if self.bucket is not None and self.stands_apart(name):
                 before = self._called(name)

@@ -89,11 +89,11 @@ def test_one_after_the_other_and_layers_after_that(model, files, one, tmp_path):
 def test_what_was_stopped_goes_on(stage, count, model, files, one, tmp_path, monkeypatch):
     real, calls = getattr(Rows, stage), []
 
-    def stopped(self, *given):
+    def stopped(self, *given, **named):
         calls.append(1)
         if len(calls) == count:
             raise KeyboardInterrupt
-        return real(self, *given)
+        return real(self, *given, **named)
 
     monkeypatch.setattr(Rows, stage, stopped)
     with pytest.raises(KeyboardInterrupt):

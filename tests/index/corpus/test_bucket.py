@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 from unembed.errors import InputError, LoadError
@@ -18,6 +20,8 @@ from unembed.index.bucket import Bucket
 from unembed.index.corpus import build
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.opening import corpora, open_corpus
+from unembed.index.corpus.rows import Rows, vector_columns
+from unembed.index.fragments import write_fragments
 
 from . import azurite
 from .buckets import served
@@ -233,7 +237,7 @@ def test_a_kill_loses_nothing_that_was_finished(
     assert again.about.tables == tables
     assert_same(kept(again), wanted[1])
     assert len(buckets.tables(bucket)) == 2
-    data = [key for key in buckets.keys(bucket) if "/data/" in key]
+    data = data_of(buckets, bucket)
     n = sum(len(again._rows._open(site.name).to_lance().get_fragments()) for site in again.sites)
     assert len(data) == n, "files that nobody committed"
 
@@ -251,6 +255,35 @@ def test_a_kill_while_tables_are_copied_leaves_the_corpus_and_no_copy(
     whole = index_corpus(model, [more], "one", folder=tmp_path, add=True)
     assert {one.split("/")[1] for one in buckets.tables(bucket)} == {whole.version.name}
     assert len(list((tmp_path / "one").glob("v-*"))) == 1
+
+
+@pytest.mark.parametrize("pylance", [True, False])
+def test_a_file_that_was_not_committed_goes_though_its_table_needs_no_packing(
+    pylance, buckets, bucket, tables, wanted, model, texts, tmp_path, monkeypatch
+):
+    """As a kill between a file and its commit leaves it; all tokens then come in one append."""
+
+    def interrupted(rows, *given):
+        site = wanted[0].sites[0]
+        write_fragments(rows.place(site.name), vector_columns(0, *vectors_of(site)))
+        raise KeyboardInterrupt
+
+    with patch.object(Rows, "add_sentences", interrupted), pytest.raises(KeyboardInterrupt):
+        index_corpus(model, texts, "one", LAYERS, folder=tmp_path, tables=tables)
+    assert len(data_of(buckets, bucket)) == 1
+    monkeypatch.setattr(build, "STRETCH_CHARS", 60_000)
+    monkeypatch.setattr(build, "can_tidy", lambda: pylance)
+    again = index_corpus(model, texts, "one", LAYERS, folder=tmp_path)
+    assert_same(kept(again), wanted[1])
+    assert len(data_of(buckets, bucket)) == len(again.sites)
+
+
+def vectors_of(site):
+    return np.ones((2, site.width)), np.ones((2, site.heads))
+
+
+def data_of(buckets, bucket):
+    return [key for key in buckets.keys(bucket) if "/data/" in key]
 
 
 def test_what_cannot_be_removed_now_the_next_build_removes(

@@ -166,11 +166,11 @@ def test_a_build_that_was_stopped_goes_on(stage, count, model, texts, tmp_path, 
     options = {"folder": tmp_path, "max_tokens": 60}
     real, calls = getattr(Rows, stage), []
 
-    def stopped(self, *given):
+    def stopped(self, *given, **named):
         calls.append(1)
         if len(calls) == count:
             raise KeyboardInterrupt
-        return real(self, *given)
+        return real(self, *given, **named)
 
     monkeypatch.setattr(Rows, stage, stopped)
     with pytest.raises(KeyboardInterrupt):

@@ -43,7 +43,7 @@ from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
 from unembed.index.corpus.stages import Stages, Watch, Work
 from unembed.index.corpus.states import sites_for
 from unembed.index.corpus.tagging import Tagger, tagger
-from unembed.index.fragments import tidy
+from unembed.index.fragments import can_tidy, tidy
 from unembed.index.memory import handed_back
 from unembed.index.store import to_numpy
 from unembed.index.versions import bytes_of
@@ -190,15 +190,22 @@ class _Builder:
             plan = replace(plan, expected_tokens=expected)
             check_writable(self.folder, version, place)
             self._check_room(expected, version, place, self._begun(plan, base, version, place))
+            before = version or self.folder.draft_of(plan, base.version if base else None, place)
             rows = Rows(self.folder, version or self._draft(plan, base, place), writer=True)
             rows.mend()
+            begun = () if before is None else self._tables_begun(rows, there)
             if rows.bucket is not None:
                 for site in self.sites:  # what may not be written there is said before hours pass
                     rows.begin_vectors(site)
             watch = Watch(progress, expected + (base.n_tokens if base else 0), self.cancel)
             n_before = (base.n_pieces if base else 0) if version is None else None
             self._run(rows, words, watch, n_before)
-        self._publish(rows, plan, there, lists, progress)
+        self._publish(rows, plan, there, lists, progress, begun)
+
+    def _tables_begun(self, rows: Rows, there: Sequence[Site]) -> tuple[str, ...]:
+        """Tables of a build that was interrupted: files may lie there that were not committed."""
+        new = [site.name for site in self.sites if site not in there]
+        return tuple(filter(rows.has, [*(() if there else (SENTENCES, TOKENS)), *new]))
 
     def _run(self, rows: Rows, words: Tagger, watch: Watch, n_before: int | None) -> None:
         """The stages, where they are to run."""
@@ -334,8 +341,9 @@ class _Builder:
         there: tuple[Site, ...],
         lists: dict[str, ListsAbout],
         progress: Progress | None,
+        begun: Sequence[str],
     ) -> None:
-        """Say what is whole now; `there` and `lists` were before."""
+        """Say what is whole now; `there` and `lists` were before, and tables that were begun."""
         sites = (*there, *(one for one in self.sites if one not in there))
         if not rows.n_tokens:
             raise InputError(
@@ -349,21 +357,22 @@ class _Builder:
         added = [site.name for site in sites if site not in there]
         with handed_back():
             for name in () if there else (SENTENCES, TOKENS):
-                rows.pack(name)
+                self._finish(rows, name, name in begun, packed=True)
             for name in added:
-                self._finish(rows, name)
+                self._finish(rows, name, name in begun, packed=self.on.engine == "local")
         lists |= self._make_lists(rows, [one for one in sites if one.name not in lists], progress)
         kept = self.folder.collected(rows.version) if there else None
         examples = None if kept is None else kept.to_dict()
         self._say_of(rows, plan, sites, lists, examples)
 
-    def _finish(self, rows: Rows, name: str) -> None:
-        """Make a table of vectors ready for readers: of fragments that are large, no larger ones
-        are made, which would write everything again.
+    def _finish(self, rows: Rows, name: str, begun: bool, *, packed: bool) -> None:
+        """Make a table ready for readers; from fragments that are large, as those of Ray, no larger
+        ones are made, which would write everything again.
         """
-        if self.on.engine == "local":
-            rows.pack(name)
-        else:
+        tidied = not packed or (begun and can_tidy())
+        if packed:
+            rows.pack(name, always=begun and not tidied)
+        if tidied:
             with rows.writing():
                 tidy(rows.place(name))
 
