@@ -109,6 +109,12 @@ FACES = {
             open_corpus(model, "tiny").sentences([7, 2], 1, heads=(3,)).to_dict()
         ),
         lambda answer: _read(answer),
+        lambda: [
+            "corpus sentences",
+            "--name",
+            "tiny",
+            *["--rows", "7,2", "--layer", "1", "--heads", "3", "--json"],
+        ],
         edits=False,
     ),
     "examples": Face(

@@ -53,7 +53,7 @@ PLACES = {
     "cluster": ("index/options.py", "ClustersOptions", None),
     "corpus_build": ("index/corpus/options.py", "CorpusOptions", "index corpus"),
     "corpus": ("index/corpus/options.py", "CorpusSearchOptions", "corpus search"),
-    "sentences": ("index/corpus/options.py", "CorpusSentencesOptions", None),
+    "sentences": ("index/corpus/options.py", "CorpusSentencesOptions", "corpus sentences"),
     "examples": ("index/corpus/options.py", "ExamplesOptions", "corpus examples"),
     "relations": ("index/corpus/options.py", "HeadRelationsOptions", "corpus heads"),
     "sae_train": ("training/options.py", "TrainOptions", "sae train"),

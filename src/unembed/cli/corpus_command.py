@@ -25,6 +25,7 @@ from unembed.questions.requests import (
     CorpusExamplesRequest,
     CorpusRelationsRequest,
     CorpusSearchRequest,
+    CorpusSentencesRequest,
 )
 from unembed.settings import Settings
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from unembed.index.corpus.hits import CorpusHits
     from unembed.index.corpus.pages import NodePages
     from unembed.index.corpus.relations_result import HeadRelations
+    from unembed.index.corpus.sentences import CorpusSentences
     from unembed.session import Job, Session
 
 KEPT = "What was finished is kept: the same command goes on after it."
@@ -55,6 +57,14 @@ CorpusName = Annotated[str, typer.Option("--name", help="Which corpus, by its na
 Nodes = Annotated[
     list[str],
     typer.Option(help='A node, "L12.N512", or a range of them, "L6.F0-99". Repeatable.'),
+]
+SearchPrompt = Annotated[
+    Typed | None,
+    typer.Argument(
+        help="The prompt; - reads it from standard input. Left out: what the filter leaves, in the "
+        "order of the texts.",
+        metavar="[PROMPT]",
+    ),
 ]
 PagesHtml = Annotated[
     Path | None,
@@ -118,7 +128,7 @@ def _summary(corpus: Corpus) -> str:
 def search(
     *,
     loading: Loading,
-    prompt: Typed | None = None,
+    prompt: SearchPrompt = None,
     edit: options.Edits = None,
     as_json: options.Json = False,
     fields: dict[str, Any],
@@ -138,6 +148,25 @@ def search(
 
 def _search(session: Session, job: Job, asked: CorpusSearchRequest) -> CorpusHits:
     from unembed.questions.corpus import search as answer
+
+    return answer(session, job, asked)
+
+
+@corpus_app.command("sentences")
+@options.with_loading
+@with_options(CorpusSentencesRequest)
+def sentences(*, loading: Loading, as_json: options.Json = False, fields: dict[str, Any]) -> None:
+    """The whole sentences of tokens that were found, and what those attend to in a layer."""
+    asked = validated(CorpusSentencesRequest, fields)
+    found = ask(loading, _sentences, asked, Console(stderr=True))
+    if as_json:
+        print_json(found.to_json())
+        return
+    Console().print(found)
+
+
+def _sentences(session: Session, job: Job, asked: CorpusSentencesRequest) -> CorpusSentences:
+    from unembed.questions.corpus import sentences as answer
 
     return answer(session, job, asked)
 

@@ -174,11 +174,12 @@ def with_loading(command: Callable[..., None]) -> Callable[..., None]:
 def with_prompt(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command PROMPT, --chat, --source and --pair; it gets them as one `prompt`, a `Typed`.
 
-    None where nothing was typed and the command has a default for that. --mask becomes the last of
-    its edits.
+    None where nothing was typed and the command has a default for that; an annotation of its own
+    says what that is. --mask becomes the last of its edits.
     """
     own = inspect.signature(command, eval_str=True).parameters
     needed = own["prompt"].default is inspect.Parameter.empty
+    (said_as,) = getattr(own["prompt"].annotation, "__metadata__", (_PROMPTS[needed],))
 
     def wrapped(
         *,
@@ -195,7 +196,7 @@ def with_prompt(command: Callable[..., None]) -> Callable[..., None]:
         command(prompt=said, **given)
 
     flags = {
-        "prompt": (Annotated[str | None, _PROMPTS[needed]], None),
+        "prompt": (Annotated[str | None, said_as], None),
         "chat": (Annotated[bool, _CHAT], False),
         "encoded": (Annotated[str | None, _ENCODED], None),
         "pair": (Annotated[str | None, _PAIR], None),

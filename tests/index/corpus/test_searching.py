@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 import unembed as ue
 from unembed.errors import InputError, PromptError, TargetError
@@ -327,6 +329,45 @@ def test_results_are_tables(corpus):
     data = json.loads(hits.to_json())
     assert data["items"][0]["match"]["head"] == hits.items[0].match.head
     assert "like" in hits.summary()
+
+
+def printed(result) -> str:
+    console = Console(width=250, file=io.StringIO())
+    console.print(result)
+    return console.file.getvalue()
+
+
+def test_a_terminal_shows_all_that_was_asked_for(corpus):
+    hits = corpus.search(PROMPT, 9, pos=("NOUN",), offsets=(-1, 2), limit=4, summarise="attended")
+    heading, *lines = printed(hits).splitlines()
+    assert heading.split() == [
+        "score",
+        "row",
+        "pos",
+        "dep",
+        "-1",
+        "+2",
+        "attends",
+        "to",
+        "sentence",
+        "source",
+    ]
+    for hit, line in zip(hits.items, lines, strict=False):
+        assert [f"{hit.score:.3f}", f"{hit.row}", "NOUN"] == line.split()[:3]
+        before, beyond = hit.around
+        shown = [*(one.token.text.strip() for one in (before, beyond, hit.attended) if one)]
+        assert all(one in line for one in shown)
+        assert line.rstrip().endswith(f"{hit.file}:{hit.record}")
+    columns = hits.columns()
+    assert columns["row"] == [hit.row for hit in hits.items]
+    assert columns["next"] == [hit.next.token.text for hit in hits.items]
+    assert columns["attended"] == [hit.attended.token.text for hit in hits.items]
+    (only,) = corpus.sentences([hits.items[0].row], 3).items
+    text = printed(corpus.sentences([only.row], 3))
+    most = int(np.argmax(only.attention))
+    assert f"{only.tokens[most].token.label.strip()} {only.attention[most]:.2f}" in text
+    assert "1 sentence of tiny, attention of layer 3" in text
+    assert "attends" not in printed(corpus.sentences([only.row]))
 
 
 def test_the_command_line_prints_what_python_returns(cli, source, tmp_path, monkeypatch):  # noqa: F811

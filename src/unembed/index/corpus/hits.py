@@ -92,39 +92,62 @@ class CorpusHits(Result):
         items = self.items
         columns: Columns = {
             "score": [item.score for item in items],
+            "row": [item.row for item in items],
             "token": [item.match.token.text for item in items],
+            "next": [_token_text(item.next) for item in items],
+            "attended": [_token_text(item.attended) for item in items],
             "text": [item.text for item in items],
         }
         for name in ("word", "lemma", "pos", "tag", "dep", "entity", "position"):
             columns[name] = [getattr(item.match, name) for item in items]
         for order, offset in enumerate(self.offsets):
-            beside = [item.around[order] for item in items]
-            columns[f"{offset:+d}"] = [None if one is None else one.token.text for one in beside]
+            columns[f"{offset:+d}"] = [_token_text(item.around[order]) for item in items]
         for name in ("sentence", "file", "record"):
             columns[name] = [getattr(item, name) for item in items]
         return columns
 
     def __rich__(self) -> RenderableType:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, pad_edge=False)
-        for heading in ("score", "pos", "dep"):
-            table.add_column(heading, justify="right" if heading == "score" else "left")
+        for heading in ("score", "row"):
+            table.add_column(heading, justify="right")
+        offsets = [f"{offset:+d}" for offset in self.offsets]
+        attends = ["attends to"] if any(hit.attended for hit in self.items) else []
+        for heading in ("pos", "dep", *offsets, *attends):
+            table.add_column(heading)
         table.add_column("sentence", overflow="fold")
+        table.add_column("source", overflow="fold")
         for hit in self.items:
             score = "" if hit.score is None else f"{hit.score:.3f}"
-            table.add_row(score, hit.match.pos or "", hit.match.dep or "", _marked(hit))
+            labels = (hit.match.pos or "", hit.match.dep or "")
+            beside = [*hit.around, hit.attended] if attends else hit.around
+            texts = [Text((_token_text(one) or "").strip()) for one in beside]
+            source = Text(f"{hit.file}:{hit.record}")
+            table.add_row(score, f"{hit.row}", *labels, *texts, _marked(hit), source)
         table.caption = self.summary()
         table.caption_justify = "left"
         return table
 
 
+def _token_text(token: CorpusToken | None) -> str | None:
+    return None if token is None else token.token.text
+
+
 def _marked(hit: CorpusHit) -> RenderableType:
     """The match in its sentence, with as much around it as a line has room for."""
+    return marked(hit.text, hit.match, AROUND)
+
+
+def marked(text: str, token: CorpusToken, around: int | None = None) -> RenderableType:
+    """A sentence with one of its tokens marked; of a long one so many characters around it."""
     from rich.text import Text
 
-    start, end = hit.match.start or 0, hit.match.end or 0
-    before, after = hit.text[:start], hit.text[end:]
-    before = f"…{before[-AROUND:]}" if len(before) > AROUND else before
-    after = f"{after[:AROUND]}…" if len(after) > AROUND else after
-    return Text.assemble(before, (hit.text[start:end], "bold reverse"), after)
+    start, end = token.start or 0, token.end or 0
+    before, after = text[:start], text[end:]
+    if around is not None and len(before) > around:
+        before = f"…{before[-around:]}"
+    if around is not None and len(after) > around:
+        after = f"{after[:around]}…"
+    return Text.assemble(before, (text[start:end], "bold reverse"), after)

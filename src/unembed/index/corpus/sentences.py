@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from unembed.index.corpus.hits import CorpusToken
+from unembed.index.corpus.hits import CorpusToken, marked
 from unembed.result import TABLE_ROW, Axes, Columns, Result
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+MOST = 5  # tokens that get most attention, shown in a terminal
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class CorpusSentences(Result):
 
     def summary(self) -> str:
         where = "" if self.layer is None else f", attention of layer {self.layer}"
-        return f"{len(self.items)} sentences of {self.corpus}{where}"
+        n = len(self.items)
+        return f"{n} sentence{'' if n == 1 else 's'} of {self.corpus}{where}"
 
     def columns(self) -> Columns:
         """One row for each token of each sentence."""
@@ -51,3 +57,29 @@ class CorpusSentences(Result):
         for name in ("word", "lemma", "pos", "tag", "dep", "entity", "head"):
             found[name] = [getattr(one.tokens[at], name) for one, at in rows]
         return found
+
+    def __rich__(self) -> RenderableType:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False)
+        table.add_column("row", justify="right")
+        table.add_column("sentence", overflow="fold")
+        if self.layer is not None:
+            table.add_column("attends to", overflow="fold")
+        for one in self.items:
+            cells = [marked(one.text, one.tokens[one.position])]
+            if one.attention is not None:
+                cells.append(Text(_most(one, one.attention)))
+            table.add_row(f"{one.row}", *cells)
+        table.caption = self.summary()
+        table.caption_justify = "left"
+        return table
+
+
+def _most(sentence: CorpusSentence, attention: tuple[float, ...]) -> str:
+    """The tokens that get most attention, special ones among them, and how much."""
+    order = sorted(range(len(attention)), key=lambda at: (-attention[at], at))[:MOST]
+    return ", ".join(
+        f"{sentence.tokens[at].token.label.strip()} {attention[at]:.2f}" for at in order
+    )
