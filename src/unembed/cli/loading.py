@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from unembed.cli.attaching import attach, say_attached
+from unembed.cli.progress_lines import ProgressLines
 from unembed.errors import PromptError
 from unembed.settings import Settings
 
@@ -92,15 +93,18 @@ def uncollected() -> Iterator[None]:
 
 
 class Bars:
-    """Called with (stage, done, total); moves the bar that shows it."""
+    """Called with (stage, done, total); moves the bar that shows it, or says it in lines."""
 
     def __init__(self, bars: Progress, title: str) -> None:
         self._bars, self._title = bars, title
         self._task = bars.add_task(title, total=None)
+        self._lines = ProgressLines(bars.console) if bars.disable else None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         said = f"{self._title}: {stage}"
         self._bars.update(self._task, description=said, completed=done, total=total or None)
+        if self._lines is not None:
+            self._lines(said, done, total)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -114,7 +118,7 @@ class Bars:
 
 @contextmanager
 def progress_bar(console: Console, title: str) -> Iterator[Bars]:
-    """A bar with stage and time left; one line where the output is no terminal."""
+    """A bar with stage and time left; a line a minute where the output is no terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -60,7 +60,7 @@ def _sample(path: Path, options: CorpusOptions, most: int) -> _Sample:
     chars, before, kept = 0, [(0.0, 0)], []
     for piece in pieces(path, column=options.column, lines=options.split == "lines"):
         if piece.done != before[-1][0]:
-            if before[-1][0] * size > most:
+            if before[-1][0] * size > most or chars > most:  # packed files have more than they take
                 break
             before.append((piece.done, chars))
         chars += len(piece.text)
