@@ -101,8 +101,8 @@ class Settings:
     chunk_bytes: int = _row(16 * MIB, "Working memory of one vocabulary chunk of the unembedding.")
     index_cache_bytes: int = _row(
         2048 * MIB,
-        "Memory for an index's value vectors, and for vectors of a corpus, 2 bytes a number; what "
-        "does not fit is read from disk each time.",
+        "Memory for an index's value vectors, and for vectors of a corpus and their bounds, 2 "
+        "bytes a number and a third as much; what does not fit is read from disk each time.",
     )
     exact_search_tokens: int = _row(
         500_000,

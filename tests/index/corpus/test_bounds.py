@@ -31,6 +31,11 @@ class Table:
         return self.all[numbers]
 
 
+class NoLists:
+    def of(self, _):
+        return None
+
+
 class Ordered:
     """Lists whose order is drawn."""
 
@@ -73,8 +78,13 @@ def at_once(monkeypatch):
     monkeypatch.setattr(compare, "FEW", 0.5)
 
 
-def kept_of(table, site, lists=None, room=lambda: 10**9):
-    kept = compare.KeptVectors(table, site, N, lists, fits=True, room=room)
+def vectors(table, site, lists=None, room=lambda: 10**9, fits=True):
+    bounds = bounding.SiteBounds(site, N, room)
+    return compare.KeptVectors(table, site, N, lists, bounds, fits=fits)
+
+
+def kept_of(table, site, lists=None, fits=True):
+    kept = vectors(table, site, lists, fits=fits)
     if site.heads > 1:
         for head in range(site.heads):
             kept.bounding(alone(site, 0, head).flat)
@@ -108,10 +118,13 @@ def by_hand(vectors, asked, mask, wanted):
     return order, scores[order]
 
 
-@pytest.mark.parametrize("lists", [None, Ordered()], ids=["in order", "by lists"])
+HELD = {"in order": (None, True), "by lists": (Ordered(), True), "on disk": (Ordered(), False)}
+
+
+@pytest.mark.parametrize(("lists", "fits"), HELD.values(), ids=HELD)
 @pytest.mark.parametrize("share", [1.0, 0.6], ids=["all", "filtered"])
-def test_it_finds_what_comparing_all_finds(table, site, lists, share):
-    kept = kept_of(table, site, lists)
+def test_it_finds_what_comparing_all_finds(table, site, lists, fits, share):
+    kept = kept_of(table, site, lists, fits)
     mask = np.random.default_rng(5).random(N) < share
     asked = [query(site, seed) for seed in range(4)]
     asked += [like(table.all, site, row) for row in (0, 7, 100, 1234)]
@@ -137,9 +150,16 @@ def test_it_finds_what_comparing_all_finds(table, site, lists, share):
     assert decided > 1.5 * len(asked)
 
 
+def filled(held):
+    own = Leading(held[::3].float(), len(held))
+    for start in range(0, len(held), 700):
+        own.fill(start, held[start : start + 700].float())
+    return own
+
+
 def test_no_product_is_above_its_bound_and_the_second_part_is_closer(table, site):
     held = torch.from_numpy(table.all)
-    own = Leading(held)
+    own = filled(held)
     assert len(sizes(site.width)) == 2
     for seed in range(20):
         for length in (1.0, 30.0):
@@ -159,7 +179,7 @@ def test_what_rounding_rows_to_bytes_changes_is_in_the_bound():
     """Asked for by what it changed, of rows that have nothing outside."""
     made = torch.Generator().manual_seed(0)
     held = normalize(torch.randn(500, 64, generator=made), dim=1).half()
-    own = Leading(held)
+    own = filled(held)
     (part,) = own._parts
     own._longest = 0.0  # nothing for the direction's own rounding
     for row in range(0, 500, 5):
@@ -202,52 +222,64 @@ def test_where_bounds_leave_too_much_open_all_are_compared(site):
 
 def test_searches_at_once_find_what_each_finds_alone(table, site):
     asked = [query(site, seed) for seed in range(24)]
-    mask, plain = np.ones(N, bool), compare.KeptVectors(table, site, N, None, fits=False)
+    mask, plain = np.ones(N, bool), compare.KeptVectors(table, site, N, None, None, fits=True)
     alone = [compare.best_rows(plain, one, mask, 9) for one in asked]
-    kept = compare.KeptVectors(table, site, N, None, fits=True, room=lambda: 10**9)
+    kept = vectors(table, site)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda one: compare.best_rows(kept, one, mask, 9), asked))
     for (rows, scores), (wanted, exact) in zip(found, alone, strict=True):
         np.testing.assert_array_equal(rows, wanted)
         np.testing.assert_array_equal(scores, exact)
-    assert kept.bounds.bytes == leading_bytes(N, site.width)
+    assert kept._bounds.bytes == leading_bytes(N, site.width)
 
 
 def test_they_are_made_of_what_is_asked_for_again_where_there_is_room(table, site):
     left = [0]
-    kept = compare.KeptVectors(table, site, N, None, fits=True, room=lambda: left[0])
+    kept = vectors(table, site, room=lambda: left[0])
     flat = query(site, 0).flat
     assert [kept.bounding(flat) for _ in range(3)] == [None] * 3
     left[0] = leading_bytes(N, site.width)
     assert kept.bounding(flat) is not None
-    assert kept.bytes == 2 * N * site.width + leading_bytes(N, site.width)
-    kept.bounds.drop()
-    assert kept.bytes == 2 * N * site.width
+    assert kept._bounds.bytes == leading_bytes(N, site.width)
+    kept._bounds.drop()
+    assert kept._bounds.bytes == 0
     left[0] -= 1
     assert kept.bounding(flat) is None
 
 
 def test_a_site_that_needs_the_room_has_it_before_bounds(table, site):
-    class NoLists:
-        def of(self, _):
-            return None
-
-    size = 2 * N * site.width
+    size, flat = 2 * N * site.width, query(site, 0).flat
     other = Site(1, site.site, site.width, site.heads)
     matrices = compare.Matrices(table, N, 2 * size + leading_bytes(N, site.width) - 1, NoLists())
     first = matrices.of(site)
-    for _ in range(2):
-        first.bounding(query(site, 0).flat)
+    assert [first.bounding(flat) is None for _ in range(2)] == [True, False]
     assert matrices.bytes == size + leading_bytes(N, site.width)
     matrices.of(other)
     assert matrices.bytes == 2 * size
     assert matrices.of(site) is first
-    assert first.bounding(query(site, 0).flat) is None
+    assert first.bounding(flat) is None
+
+
+def test_a_site_that_is_read_from_disk_has_bounds_where_they_fit(table, site):
+    size, own, flat = 2 * N * site.width, leading_bytes(N, site.width), query(site, 0).flat
+    other = Site(1, site.site, site.width, site.heads)
+    matrices = compare.Matrices(table, N, size + 2 * own, NoLists())
+    assert size > 2 * own
+    for _ in range(3):  # in turn
+        first, second = matrices.of(site), matrices.of(other)
+        found = [one.bounding(flat) is not None for one in (first, second)]
+    assert found == [True, True]
+    assert matrices.bytes == size + 2 * own
+    assert second is not matrices.of(other)  # its vectors are not held
+    mask = np.ones(N, bool)
+    for one in (first, second):
+        rows, _ = compare.best_rows(one, query(site, 0), mask, 20)
+        np.testing.assert_array_equal(rows, by_hand(table.all, query(site, 0), mask, 20)[0])
 
 
 def test_few_rows_and_short_vectors_have_none(table, site, monkeypatch):
     short = Site(0, "z", 48, 3)
-    kept = compare.KeptVectors(Table(drawn(short)), short, N, None, fits=True, room=lambda: 10**9)
+    kept = vectors(Table(drawn(short)), short)
     assert [kept.bounding(alone(short, 0, 1).flat) for _ in range(2)] == [None] * 2
     monkeypatch.setattr(bounding, "LEAST_ROWS", N + 1)
     assert kept_of(table, site).bounding(query(site, 0).flat) is None

@@ -56,7 +56,7 @@ def corpus(large, file):
 
 @pytest.fixture(autouse=True)
 def _lists_pay(monkeypatch):
-    """Of a small corpus more than a fifth may have to be looked at."""
+    """Of a small corpus more than a tenth may have to be looked at."""
     monkeypatch.setattr(lists, "MOST_SHARE", 1.0)
 
 

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from unembed.index.corpus.about import Site
 from unembed.index.corpus.leading import Leading, is_faster, leading_bytes
+from unembed.index.store import Array
 
 LEAST_ROWS = 100_000  # fewer are compared whole in a few milliseconds
+SAMPLE = 16_384  # rows by which directions are chosen
+
+
+class Vectors(Protocol):
+    """What is bounded: rows [n, width] in half precision."""
+
+    def rows(self, numbers: Array) -> Array:
+        """Some rows, in the order asked for."""
+
+    def stretches(self) -> Iterator[Tensor]:
+        """All rows in order, some at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +36,7 @@ class Bounding:
     parts: Sequence[tuple[Leading, Tensor]]  # with the direction's own columns
 
     def bounds(self) -> Tensor:
-        """Of all rows, as they are in memory."""
+        """Of all rows."""
         return torch.stack([leading.bounds(own) for leading, own in self.parts]).sum(0)
 
     def tighter(self, rows: Tensor, bounds: Tensor) -> Tensor:
@@ -58,7 +72,7 @@ class SiteBounds:
         """Give their memory back; they are made again where there is room."""
         self._made = {}
 
-    def of(self, held: Callable[[], Tensor], direction: Tensor) -> Bounding | None:
+    def of(self, vectors: Vectors, direction: Tensor) -> Bounding | None:
         """For a direction [width]; of all heads together, or of each of a half of them or fewer.
 
         None where there are none: few rows, no room, a machine that is no faster by them, or the
@@ -71,11 +85,11 @@ class SiteBounds:
             columns = [(0, self._site.width)]
         if self._n < LEAST_ROWS or not all(is_faster(end - start) for start, end in columns):
             return None
-        found = [(self._leading(held, *one), direction[slice(*one)].float()) for one in columns]
+        found = [(self._leading(vectors, *one), direction[slice(*one)].float()) for one in columns]
         known = [(leading, own) for leading, own in found if leading is not None]
         return Bounding(known) if len(known) == len(columns) else None
 
-    def _leading(self, held: Callable[[], Tensor], start: int, end: int) -> Leading | None:
+    def _leading(self, vectors: Vectors, start: int, end: int) -> Leading | None:
         columns = (start, end)
         with self._lock:
             made, before = self._made, columns in self._asked
@@ -83,5 +97,14 @@ class SiteBounds:
             if columns not in made:
                 if not before or leading_bytes(self._n, end - start) > self._room():
                     return None
-                made[columns] = Leading(held()[:, start:end])
+                made[columns] = self._made_of(vectors, slice(start, end))
             return made[columns]
+
+    def _made_of(self, vectors: Vectors, columns: slice) -> Leading:
+        numbers = np.arange(0, self._n, max(1, self._n // SAMPLE))
+        leading = Leading(torch.from_numpy(vectors.rows(numbers))[:, columns].float(), self._n)
+        start = 0
+        for rows in vectors.stretches():
+            leading.fill(start, rows[:, columns].float())
+            start += len(rows)
+        return leading

@@ -8,7 +8,7 @@ bounds of the product come first (`leading`), and leave some for it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -124,7 +124,7 @@ def best_rows(
 
 
 def _open(kept: KeptVectors, query: Query, mask: Mask, wanted: int) -> Array | None:
-    """Rows of a mask, in any order, all that may be among the best `wanted`, of more than that.
+    """Rows of a mask, in order, all that may be among the best `wanted`, of more than that.
 
     Some rows with high bounds are compared: the best `wanted` are as good as the worst of them, and
     what is bound to be worse is left out. None where that leaves too many, or nothing has bounds.
@@ -132,28 +132,22 @@ def _open(kept: KeptVectors, query: Query, mask: Mask, wanted: int) -> Array | N
     bounding = kept.bounding(query.flat)
     if bounding is None:
         return None
-    order, n_first = kept.order, wanted + FIRST
-    bounds = bounding.bounds()
+    bounds, left = bounding.bounds(), torch.from_numpy(mask)
+    n_first = wanted + FIRST
     for high in (_at_least(bounds, n_first), -torch.inf):
-        likely = _within(mask, _over(bounds, high), order)
+        likely = _over(bounds, high)
+        likely = likely[left[likely]]
         if len(likely) >= wanted:
             break
-    first = likely[bounds[likely].topk(min(n_first, len(likely))).indices].numpy()
-    seen = query.exact(kept.rows(first if order is None else order[first]))
+    first = likely[bounds[likely].topk(min(n_first, len(likely))).indices]
+    seen = query.exact(kept.rows(first.numpy()))
     least = np.partition(seen, -wanted)[-wanted] - CLOSE / 2 * float(query.weights.sum())
     found = _over(bounds, least)
+    found = found[left[found]]
     if len(found) > FIRST:
         found = found[_over(bounding.tighter(found, bounds[found]), least)]
-    if len(found) >= FEW * len(bounds):
-        return None
-    places = _within(mask, found, order).numpy()
-    return places if order is None else order[places]
-
-
-def _within(mask: Mask, places: Tensor, order: Array | None) -> Tensor:
-    """Those places in an order of all rows, None: their own, whose rows a mask has."""
-    rows = places.numpy() if order is None else order[places.numpy()]
-    return places[torch.from_numpy(mask[rows])]
+    rows: Array = found.numpy()
+    return rows if len(rows) < FEW * len(mask) else None
 
 
 def _over(scores: Tensor, least: Tensor | float) -> Tensor:
@@ -187,12 +181,12 @@ def _at_least(scores: Tensor, wanted: int) -> Tensor:
 class KeptVectors:
     """The directions of one site as they are kept [n, width], in half precision.
 
-    In memory where they fit the budget, list by list if there are lists, else read in stretches;
-    with bounds for products where those fit too. Thread-safe.
+    In memory where they fit the budget, list by list if there are lists, else read in stretches.
+    Thread-safe.
 
     Args:
+        bounds: of products with them; None: there are none.
         fits: whether all are held in memory.
-        room: how many bytes are left for bounds.
     """
 
     def __init__(
@@ -201,20 +195,15 @@ class KeptVectors:
         site: Site,
         n: int,
         lists: Lists | None,
+        bounds: SiteBounds | None,
         *,
         fits: bool,
-        room: Callable[[], int] = lambda: 0,
     ) -> None:
+        self.bytes = 2 * n * site.width
         self._rows, self._site, self._n, self._lists = rows, site, n, lists
-        self._fits = fits
-        self.bounds = SiteBounds(site, n, room)
+        self._bounds, self._fits = bounds, fits
         self._held: Tensor | None = None
         self._lock = threading.Lock()
-
-    @property
-    def bytes(self) -> int:
-        """What they take in memory, once they are read."""
-        return 2 * self._n * self._site.width + self.bounds.bytes
 
     def rows(self, numbers: Array) -> Array:
         """Some rows, in the order asked for."""
@@ -224,14 +213,17 @@ class KeptVectors:
         found: Array = self._whole().index_select(0, torch.from_numpy(places)).numpy()
         return found
 
-    @property
-    def order(self) -> Array | None:
-        """The number of each row in memory; None: they are in order."""
-        return None if self._lists is None else self._lists.order
+    def stretches(self) -> Iterator[Tensor]:
+        """All rows in order, some at a time."""
+        for start in range(0, self._n if self._fits else 0, self._step):
+            rows = np.arange(start, min(self._n, start + self._step))
+            yield torch.from_numpy(self.rows(rows))
+        if not self._fits:
+            yield from map(torch.from_numpy, self._rows.vectors(self._site, self._step))
 
     def bounding(self, direction: Tensor) -> Bounding | None:
-        """Bounds of products of rows, as they are in memory, with a direction, if there are any."""
-        return self.bounds.of(self._whole, direction) if self._fits else None
+        """Bounds of products of all rows with a direction, if there are any."""
+        return None if self._bounds is None else self._bounds.of(self, direction)
 
     def times(self, direction: Tensor, rows: Array | None = None) -> Tensor:
         """The product of every row, or of some, with a direction [width], but for rounding."""
@@ -245,8 +237,7 @@ class KeptVectors:
             if self._lists is not None:
                 found = found.index_select(0, torch.from_numpy(self._lists.place))
         else:
-            parts = self._rows.vectors(self._site, self._step)
-            found = torch.cat([products([torch.from_numpy(part)], flat) for part in parts])
+            found = torch.cat([products([part], flat) for part in self.stretches()])
         return found.mul_(length)
 
     def near(self, direction: Tensor, wanted: int) -> tuple[Array, Tensor]:
@@ -288,12 +279,14 @@ class Matrices:
     """The vectors of sites, in memory as far as the budget goes. Thread-safe.
 
     A site for which others would have to go is read from disk, until it is asked for again and
-    none of those was in between: sites that take turns do not push each other out.
+    none of those was in between: sites that take turns do not push each other out. Bounds, of sites
+    that are read from disk too, have what is left.
     """
 
     def __init__(self, rows: Rows, n: int, budget: int, lists: SiteLists) -> None:
         self._rows, self._n, self._budget, self._lists = rows, n, budget, lists
         self._held: dict[Site, KeptVectors] = {}  # used longest ago first
+        self._bounds: dict[Site, SiteBounds] = {}
         self._asked: dict[Site, int] = {}  # when: a running number
         self._lock = threading.Lock()
 
@@ -304,23 +297,28 @@ class Matrices:
             self._asked[site] = max(self._asked.values(), default=0) + 1
             found = self._held.pop(site, None)
             if found is None:
-                lists = self._lists.of(site)
-                found = KeptVectors(self._rows, site, self._n, lists, fits=True, room=self._room)
-                if found.bytes > self._room():
-                    for held in self._held.values():
-                        held.bounds.drop()
+                found = self._made(site, fits=True)
                 others = self._in_the_way(found.bytes)
                 in_use = any(self._asked[other] > before for other in others)
                 if in_use or found.bytes > self._budget:
-                    return KeptVectors(self._rows, site, self._n, lists, fits=False)
+                    return self._made(site, fits=False)
                 for other in others:
                     del self._held[other]
+                if found.bytes > self._room():
+                    for bounds in self._bounds.values():
+                        bounds.drop()
             self._held[site] = found
             return found
 
+    def _made(self, site: Site, *, fits: bool) -> KeptVectors:
+        if site not in self._bounds:
+            self._bounds[site] = SiteBounds(site, self._n, self._room)
+        lists = self._lists.of(site)
+        return KeptVectors(self._rows, site, self._n, lists, self._bounds[site], fits=fits)
+
     def _in_the_way(self, size: int) -> list[Site]:
-        """Which would have to go for so many bytes more."""
-        others, room = [], self._room()
+        """Which would have to go for so many bytes more, once no bounds are left."""
+        others, room = [], self._budget - sum(one.bytes for one in self._held.values())
         for site, held in self._held.items():
             if size <= room:
                 break
@@ -334,4 +332,5 @@ class Matrices:
     @property
     def bytes(self) -> int:
         """What they take in memory, once all are read."""
-        return sum(one.bytes for one in list(self._held.values()))
+        held = sum(one.bytes for one in list(self._held.values()))
+        return held + sum(one.bytes for one in list(self._bounds.values()))

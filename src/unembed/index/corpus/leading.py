@@ -32,9 +32,7 @@ DIRECTIONS = 128  # of a part: products of longer rows of bytes are not at the s
 PARTS = 2
 SHARE = 2 / 3  # of the numbers of a vector; with nearly all of them products are as cheap
 EVEN = 32  # the directions of a part are so many times a number
-SAMPLE = 16_384  # rows
 ITERATIONS = 6
-STEP = 32_768  # rows projected at once
 ROWS = 2**20  # of a product: its kernel counts bytes in 32 bits
 BLOCK = 64  # rows, of which a product has a whole number
 LEVELS = 127
@@ -77,27 +75,29 @@ class _Part:
 
 
 class Leading:
-    """Bounds of products with rows.
+    """Bounds of products with rows, once they are filled in.
 
     Args:
-        held: rows in half precision, in any order; it is not kept.
+        sample: some of the rows, by which directions are chosen.
+        n: rows there are.
     """
 
-    def __init__(self, held: Float[Tensor, "n width"]) -> None:
-        n, width = held.shape
-        basis = _principal(held[:: max(1, n // SAMPLE)].float(), sum(sizes(width)))
-        parts = torch.split(basis, list(sizes(width)), dim=1)
+    def __init__(self, sample: Float[Tensor, "some width"], n: int) -> None:
+        shares = list(sizes(sample.shape[1]))
+        parts = torch.split(_principal(sample, sum(shares)), shares, dim=1)
         self._parts = [_empty(n, _turned(one)) for one in parts]
         self._longest = 0.0
-        for start in range(0, n, STEP):
-            rows, own = held[start : start + STEP].float(), slice(start, start + STEP)
-            square = rows.square().sum(1)
-            self._longest = max(self._longest, float(square.max()) ** 0.5)
-            outside = square * (1 + ROUNDING)
-            for part in self._parts:
-                inside = rows @ part.basis
-                outside -= inside.square().sum(1)
-                part.fill(own, inside, outside)
+
+    def fill(self, start: int, rows: Float[Tensor, "some width"]) -> None:
+        """Keep rows from `start` on."""
+        own = slice(start, start + len(rows))
+        square = rows.square().sum(1)
+        self._longest = max(self._longest, float(square.max()) ** 0.5)
+        outside = square * (1 + ROUNDING)
+        for part in self._parts:
+            inside = rows @ part.basis
+            outside -= inside.square().sum(1)
+            part.fill(own, inside, outside)
 
     def bounds(self, direction: Float[Tensor, " width"]) -> Float[Tensor, " n"]:
         """What no product of a row with a direction is above, by the first part."""
