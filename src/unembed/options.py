@@ -204,10 +204,19 @@ def refusal(kind: type[Options], error: Invalid, values: Mapping[str, Any]) -> I
         return InputError(message, field=name, value=values.get(name), legal=names)
     if first["type"] == "missing":
         return InputError(f"{name} is missing", field=name)
-    legal = legal_words(kind, name)
     value = values.get(name)
-    message = f"{name} is {value!r}; it must be {legal}"
-    return InputError(message, field=name, value=value, legal=legal)
+    item = next((step for step in first["loc"][1:] if isinstance(step, int)), None)
+    if item is not None or first["type"] in ("too_short", "too_long"):
+        wrong, shown, legal = _in_list(name, item), first["input"], _legal(first)
+    else:
+        wrong, shown, legal = name, value, legal_words(kind, name)
+    return InputError(
+        f"{wrong} is {shown!r}; it must be {legal}", field=name, value=value, legal=legal
+    )
+
+
+def _in_list(name: str, item: int | None) -> str:
+    return name if item is None else f"{name}[{item}]"
 
 
 def legal_words(kind: type[Options], name: str) -> str:

@@ -4,6 +4,7 @@ gone on with and added to, and what cannot be built leaves nothing.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,9 @@ from unembed.index.corpus import trial
 from unembed.index.corpus.build import estimate_corpus, index_corpus
 from unembed.index.corpus.opening import corpora, open_corpus
 from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
+from unembed.index.corpus.tagger import _answer as answer_of
 from unembed.index.store import Store, to_numpy
+from unembed.models.tiny import tiny_model
 
 from .conftest import MORE, PIPELINE, TEXT
 
@@ -252,6 +255,8 @@ def test_what_cannot_be_built_is_said_at_once(model, model_of, texts, tmp_path):
     for given, field, message in [
         ({"files": tmp_path / "empty.txt"}, "files", "no sentence in empty.txt that"),
         ({"layers": [4]}, "layers", "layer 4 is not in this model"),
+        ({"layers": [0, -1]}, "layers", r"layers\[1\] is -1; it must be at least 0"),
+        ({"layers": []}, "layers", "layers is .*; it must be a list of at least 1 item"),
         ({"name": "../up"}, "name", "name is '../up'; it must be"),
         ({"spacy": "no_such_pipeline"}, "spacy", "no spaCy pipeline 'no_such_pipeline'"),
         ({"max_tokens": 4}, "max_tokens", "from 8 to 4096"),
@@ -322,6 +327,54 @@ def test_a_kill_of_spacy_is_said(model, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess.Popen, "__init__", init)
     with pytest.raises(LoadError, match="the process that runs spaCy ended"):
         index_corpus(model, texts, "one", [1], folder=tmp_path, spacy="x")
+
+
+def test_what_a_component_of_a_pipeline_raises_is_said(model, texts, tmp_path, monkeypatch):
+    from spacy import blank
+    from spacy.language import Language
+
+    @Language.component("fails_on_banks")
+    def fails(doc):
+        if "bank" in doc.text:
+            raise KeyError("bank")
+        return doc
+
+    nlp = blank("en")
+    nlp.add_pipe("fails_on_banks")
+    assert len(answer_of(nlp, {"texts": ["A cat."], "whole": True})) == 1
+    said = answer_of(nlp, {"texts": ["A bank."], "whole": True})
+    assert said == {"error": "KeyError: 'bank'"}
+    real = subprocess.Popen.__init__
+
+    def init(self, command, **options):
+        code = f'print(\'{{"ready": "x 1"}}\', flush=True); input(); print({json.dumps(said)!r})'
+        real(self, [sys.executable, "-c", code], **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", init)
+    with pytest.raises(LoadError, match="x 1 failed: KeyError: 'bank'; what was finished is kept"):
+        index_corpus(model, texts, "one", [1], folder=tmp_path, spacy="x")
+
+
+def test_a_corpus_of_the_same_name_and_another_precision_is_hinted_at(
+    model_of, texts, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path))
+    models = [
+        ue.load(
+            tiny_model("gpt2", dtype=dtype),
+            tokenizer=model_of("gpt2").tokenizer,
+            prove=False,
+            settings=ue.Settings.from_environment(),
+        )
+        for dtype in (torch.float32, torch.float64)
+    ]
+    index_corpus(models[0], texts[0], "one", [1], kept="hidden")
+    with pytest.raises(
+        IndexMissingError, match="has no corpus 'one' as it is loaded, but with other"
+    ):
+        open_corpus(models[1], "one")
+    with pytest.raises(IndexMissingError, match="has no corpus 'two'; there are: none yet"):
+        open_corpus(models[1], "two")
 
 
 @pytest.mark.parametrize("labels", [None, PIPELINE])

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from unembed.engine.model import Model
-from unembed.errors import IndexMissingError, InputError
+from unembed.errors import IndexMissingError, InputError, LoadError
 from unembed.index.corpus.about import (
     FORMAT,
     CorpusAbout,
@@ -27,7 +28,7 @@ from unembed.index.corpus.about import (
     sites_of,
 )
 from unembed.index.corpus.collected import CollectedAbout
-from unembed.index.versions import ABOUT, VersionedFolder
+from unembed.index.versions import ABOUT, POINTER, VersionedFolder
 
 Said = TypeVar("Said")
 
@@ -123,23 +124,37 @@ def check_same(model: Model, plan: CorpusPlan, folder: CorpusFolder) -> None:
     """Raise InputError unless a corpus is of this model as it is now, to the last weight."""
     if plan.fingerprint != model.fingerprint:
         raise InputError(
-            f"the corpus in {folder.path} is of another model, or of other weights: of "
-            f"{plan.model} with fingerprint {plan.fingerprint}, and this is {model.name} with "
-            f"{model.fingerprint}",
+            f"the corpus in {folder.path} is of another model, or of other weights, another "
+            f"precision or tokenizer: of {plan.model} with fingerprint {plan.fingerprint}, and "
+            f"this is {model.name} with {model.fingerprint}",
             field="folder",
             value=str(folder.path),
             legal=f"a corpus of fingerprint {model.fingerprint}",
-            fix="choose another folder, or build with restart=True, which replaces it",
+            fix="load the model as it was (dtype, tokenizer), choose another folder, or build with "
+            "restart=True, which replaces it",
         )
 
 
 def missing(model: Model, name: str, root: Path) -> IndexMissingError:
     """The error where there is no such corpus: names those that there are."""
     known = ", ".join(names_in(root)) or "none yet"
+    other = _of_another(model, name, root)
     return IndexMissingError(
-        f"{model.name} has no corpus {name!r}; there are: {known}",
+        f"{model.name} has no corpus {name!r}{other}; there are: {known}",
         field="name",
         value=name,
         legal=known,
         fix=f"build it: unembed index corpus {model.name} FILES --name {name}",
     )
+
+
+def _of_another(model: Model, name: str, root: Path) -> str:
+    """That the cache has one of this name, of a model of this name in float16, say."""
+    if root != corpora_of(model, None):
+        return ""
+    for place in sorted(root.parent.glob(f"*/{name}/{POINTER}")):
+        folder = CorpusFolder(place.parent)
+        with suppress(LoadError):
+            if folder.read(folder.published() or place.parent)[0].model == model.name:
+                return " as it is loaded, but with other weights, precision or tokenizer"
+    return ""

@@ -51,6 +51,8 @@ def check_readable(model: Vocabulary) -> None:
             field="model",
             value=model.name,
             legal="a model with a fast tokenizer",
+            fix="give one that is: ue.load(model, tokenizer=AutoTokenizer.from_pretrained(...)), "
+            "whose is_fast is true",
         )
 
 

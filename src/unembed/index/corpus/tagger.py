@@ -4,7 +4,8 @@
 
     first out  {"ready": "en_core_web_sm 3.8.0, spaCy 3.8.7"} or {"error": "why not", "fix": …}
     in         {"texts": ["One. Two."], "whole": false}
-    out        [[{"start": 0, "end": 4, "words": [[0, 3, "NUM", "CD", "nsubj", "", "one", 1]]}]]
+    out        {"error": "why not"} or
+               [[{"start": 0, "end": 4, "words": [[0, 3, "NUM", "CD", "nsubj", "", "one", 1]]}]]
 
 Of each text its sentences, or with `whole` the text as one; places of words are counted from the
 start of the text, heads are places among the words of the sentence. Imports no torch.
@@ -32,8 +33,16 @@ def main(name: str) -> None:
         return
     for line in questions:
         asked = json.loads(line)
+        _send(answers, _answer(nlp, asked))
+
+
+def _answer(nlp: Any, asked: dict[str, Any]) -> object:
+    """The sentences of each text, or what a component of the pipeline raised."""
+    try:
         docs = nlp.pipe(asked["texts"], batch_size=_AT_ONCE)
-        _send(answers, [list(_sentences(doc, whole=asked["whole"])) for doc in docs])
+        return [list(_sentences(doc, whole=asked["whole"])) for doc in docs]
+    except Exception as error:  # whatever a component can raise
+        return {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:300]}"}
 
 
 def _send(answers: TextIO, data: object) -> None:
@@ -55,12 +64,18 @@ def _loaded(name: str) -> tuple[Any, dict[str, str]]:
         return None, {
             "error": f"there is no spaCy pipeline {name!r}: {str(error).splitlines()[0]}",
             "legal": f"installed: {installed}; or blank:en for words without labels",
-            "fix": f"python -m spacy download {name}, or leave spacy out",
+            "fix": _fix(name, kind),
         }
     if not any(nlp.has_pipe(part) for part in ("parser", "senter", "sentencizer")):
         nlp.add_pipe("sentencizer")
     version = nlp.meta.get("version", "")
     return nlp, {"ready": f"{name} {version}, spaCy {spacy.about.__version__}"}
+
+
+def _fix(name: str, kind: str) -> str:
+    if kind == "blank" or "/" in name or "\\" in name:  # nothing that could be downloaded
+        return "name a pipeline that is installed, or leave spacy out"
+    return f"python -m spacy download {name}, or leave spacy out"
 
 
 def _sentences(doc: Any, *, whole: bool) -> Iterator[dict[str, Any]]:

@@ -136,7 +136,10 @@ class SpacyTagger:
             raise self._died() from error
 
     def result(self) -> list[list[Sentence]]:
-        answers = iter(self._answer())
+        answer = self._answer()
+        if isinstance(answer, dict):
+            raise self._failed(answer["error"])
+        answers = iter(answer)
         return [
             _given(piece) or [_sentence(one) for one in next(answers)] for piece in self._pieces
         ]
@@ -151,6 +154,15 @@ class SpacyTagger:
         if not line:
             raise self._died()
         return json.loads(line)
+
+    def _failed(self, why: str) -> LoadError:
+        return LoadError(
+            f"{self.name} failed: {why}; what was finished is kept, and the same command goes on "
+            "after it",
+            field="spacy",
+            value=self.name,
+            fix="repair the component of the pipeline, or leave spacy out",
+        )
 
     def _died(self) -> LoadError:
         status = self._process.poll()
