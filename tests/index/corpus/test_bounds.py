@@ -277,6 +277,20 @@ def test_a_site_that_is_read_from_disk_has_bounds_where_they_fit(table, site):
         np.testing.assert_array_equal(rows, by_hand(table.all, query(site, 0), mask, 20)[0])
 
 
+def test_the_default_precision_of_a_program_is_none_of_its(table, site):
+    mask, asked = np.ones(N, bool), query(site, 3)
+    order, _ = by_hand(table.all, asked, mask, 20)
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        kept = kept_of(table, site)
+        rows, _ = compare.best_rows(kept, asked, mask, 20)
+        assert kept.bounding(asked.flat) is not None
+    finally:
+        torch.set_default_dtype(before)
+    np.testing.assert_array_equal(rows, order)
+
+
 def test_few_rows_and_short_vectors_have_none(table, site, monkeypatch):
     short = Site(0, "z", 48, 3)
     kept = vectors(Table(drawn(short)), short)

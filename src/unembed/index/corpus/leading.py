@@ -148,14 +148,15 @@ class Leading:
 def _empty(n: int, basis: Tensor) -> _Part:
     numbers = torch.empty(n, basis.shape[1], dtype=torch.int8)
     scales = torch.empty(n, dtype=torch.bfloat16)
-    return _Part(basis, numbers, scales, torch.empty(n), torch.empty(n))
+    rounded, rest = torch.empty(2, n, dtype=torch.float32)
+    return _Part(basis, numbers, scales, rounded, rest)
 
 
 def _product(
     column: BFloat16[Tensor, " k"], rows: Int8[Tensor, "n k"], scales: BFloat16[Tensor, " n"]
 ) -> Float[Tensor, " n"]:
     """The product of rows of bytes, each with its scale, with one direction."""
-    found = torch.empty(len(rows))
+    found = torch.empty(len(rows), dtype=torch.float32)
     whole = len(rows) // BLOCK * BLOCK
     for start, end in pairwise([*range(0, whole, ROWS), whole, len(rows)]):
         if end > start:
@@ -191,7 +192,7 @@ def _orthonormal(columns: Tensor) -> Tensor:
 
 
 def _drawn(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
 
 
 @cache
