@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -69,7 +70,7 @@ _TYPED: dict[Kind, str] = {
     "integers": ' As "0,3" or "9-11", both ends included.',
     "numbers": ' As "1,0.5,-2".',
     "span": ' As "3-9", both included, or "5".',
-    "names": " With commas between.",
+    "names": " With commas between; one with a comma in it in quotes.",
     "text or names": " Repeated for each name of a list.",
     "token": " Text, or #1234.",
 }
@@ -162,7 +163,12 @@ def _read_numbers(row: OptionRow, text: str) -> list[float]:
 
 
 def _read_names(_: OptionRow, text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    """Names with commas between, as CSV has them: one with a comma in it stands in quotes."""
+    try:
+        (parts,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):  # a quote is a name, too
+        parts = text.split(",")
+    return [part.strip() for part in parts if part.strip()]
 
 
 _READERS: dict[Kind, Callable[[OptionRow, Any], Any]] = {

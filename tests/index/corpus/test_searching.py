@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from dataclasses import replace
@@ -10,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
 import unembed as ue
 from unembed.errors import InputError, PromptError, TargetError
@@ -18,6 +16,7 @@ from unembed.index.corpus import compare, products
 from unembed.index.corpus.build import index_corpus
 from unembed.index.corpus.opening import open_corpus
 from unembed.index.corpus.rows import Rows
+from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.session.corpora import Corpora
 from unembed.settings import Settings
 
@@ -219,13 +218,19 @@ def test_files_pages_and_next_tokens(corpus, model_of, texts, tmp_path):
     assert {hit.next for hit in masked.search("a", 0).items} == {None}
 
 
-def test_an_edited_run_is_compared(corpus, model):
+def test_an_edited_run_is_compared_and_no_other_models(corpus, model, model_of):
     capture = corpus.required_capture(by="context")
     run = model.run(PROMPT, capture=capture, edits=[ue.zero("L1.attn")])
     edited = corpus.search(run, 9, by="context")
     plain = corpus.search(model.run(PROMPT, capture=capture), 9, by="context")
     assert plain == corpus.search(PROMPT, 9, by="context")
     assert edited.items[0].score < plain.items[0].score
+    twin = ue.load(tiny_model("gemma3"), tokenizer=tiny_tokenizer())  # of the same weights
+    assert corpus.search(twin.run(PROMPT, capture=capture), 9, by="context") == plain
+    for other in (model_of("gemma3", seed=1), model_of("bert"), model_of("gpt2")):
+        with pytest.raises(InputError, match="states of two models cannot be compared") as caught:
+            corpus.search(other.run(PROMPT), 9, by="context")
+        assert caught.value.field == "prompt"
     with pytest.raises(TargetError, match="was not captured"):
         corpus.search(model.run(PROMPT), 9)
 
@@ -331,48 +336,9 @@ def test_results_are_tables(corpus):
     assert "like" in hits.summary()
 
 
-def printed(result) -> str:
-    console = Console(width=250, file=io.StringIO())
-    console.print(result)
-    return console.file.getvalue()
-
-
-def test_a_terminal_shows_all_that_was_asked_for(corpus):
-    hits = corpus.search(PROMPT, 9, pos=("NOUN",), offsets=(-1, 2), limit=4, summarise="attended")
-    heading, *lines = printed(hits).splitlines()
-    assert heading.split() == [
-        "score",
-        "row",
-        "pos",
-        "dep",
-        "-1",
-        "+2",
-        "attends",
-        "to",
-        "sentence",
-        "source",
-    ]
-    for hit, line in zip(hits.items, lines, strict=False):
-        assert [f"{hit.score:.3f}", f"{hit.row}", "NOUN"] == line.split()[:3]
-        before, beyond = hit.around
-        shown = [*(one.token.text.strip() for one in (before, beyond, hit.attended) if one)]
-        assert all(one in line for one in shown)
-        assert line.rstrip().endswith(f"{hit.file}:{hit.record}")
-    columns = hits.columns()
-    assert columns["row"] == [hit.row for hit in hits.items]
-    assert columns["next"] == [hit.next.token.text for hit in hits.items]
-    assert columns["attended"] == [hit.attended.token.text for hit in hits.items]
-    (only,) = corpus.sentences([hits.items[0].row], 3).items
-    text = printed(corpus.sentences([only.row], 3))
-    most = int(np.argmax(only.attention))
-    assert f"{only.tokens[most].token.label.strip()} {only.attention[most]:.2f}" in text
-    assert "1 sentence of tiny, attention of layer 3" in text
-    assert "attends" not in printed(corpus.sentences([only.row]))
-
-
 def test_the_command_line_prints_what_python_returns(cli, source, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path))
-    (tmp_path / "a.txt").write_text("The cat sat on the mat.\n\nA dog ran.\n")
+    (tmp_path / "a.txt").write_text("The cat sat on the mat.\n\nA dog, ran.\n")
     built = ("index", "corpus", source, str(tmp_path / "a.txt"), "--name", "ab", "--layers", "0,2")
     status, out, err = cli(*built, "--estimate")
     assert (status, "tokens" in out) == (0, True), err
@@ -399,7 +365,13 @@ def test_the_command_line_prints_what_python_returns(cli, source, tmp_path, monk
     wanted = corpus.search("The cat", 3, by="context", heads=(1, 3), word=("dog", "mat"))
     assert (status, json.loads(out)) == (0, json.loads(wanted.to_json())), err
     status, out, _ = cli("corpus", "search", source, "--name", "ab", "--word", "dog")
-    assert (status, "A dog ran." in out) == (0, True)
+    assert (status, "A dog, ran." in out) == (0, True)
+    status, out, _ = cli("corpus", "search", source, "--name", "ab", "--word", '",",sat', "--json")
+    found = {item["match"]["word"] for item in json.loads(out)["items"]}
+    assert (status, found) == (0, {",", "sat"})
+    status, out, _ = cli("corpus", "examples", source, "--name", "ab", "--node", "L1.N5")
+    wanted = ue.find_examples(corpus, "L1.N5")[0].items[0]
+    assert (status, wanted.text in out, f"{wanted.value:.4g}" in out) == (0, True, True)
     status, _, err = cli("corpus", "search", source, "The cat", "--name", "no")
     assert (status, "has no corpus 'no'; there are: ab" in err) == (2, True)
 

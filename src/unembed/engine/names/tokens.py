@@ -16,6 +16,8 @@ from typing import Annotated, Any
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _LOOSE_BYTE = re.compile(r"⟨0x([0-9A-F]{2})⟩")
 _VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"}
+_BREAKS = re.compile(r"\r\n|[\t\n\r\u2028\u2029]")
+_MOVING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,15 @@ def label(text: str) -> str:
     """The visible form of a token's text; never empty."""
     shown = "".join(_visible(character) for character in text)
     return shown or "⟨empty⟩"
+
+
+def printable(text: str) -> str:
+    """A text as one line that a terminal can be given: nothing in it moves a cursor or turns it.
+
+    Characters of control, and those that turn the direction of writing, as ⟨U+001B⟩; the rest as
+    it is, with a space for each tab and line break.
+    """
+    return _MOVING.sub(lambda found: _visible(found[0]), _BREAKS.sub(" ", text))
 
 
 def _visible(character: str) -> str:

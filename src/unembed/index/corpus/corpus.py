@@ -116,8 +116,8 @@ class Corpus:
         any case; the `recall` of the answer is None where every token was compared.
 
         Raises:
-            InputError: a layer that is not kept, a head or label that there is not, a corpus of
-                weights that were changed since.
+            InputError: a layer that is not kept, a head or label that there is not, a run of
+                another model, a corpus of weights that were changed since.
             PromptError, TargetError: as `Model.run`, for a prompt or position.
         """
         asked = options.changed(**given(layer=layer), **changes)
@@ -129,6 +129,7 @@ class Corpus:
         run = prompt
         if not isinstance(run, Run):
             run = self.model.run(run, capture=[site.name], logits="none")
+        self._check_run(run)
         at = resolve_position(position, len(run.ids), "position")
         query = query_of(run[site.name][at], site, asked)
         wanted = asked.offset + asked.limit
@@ -239,6 +240,18 @@ class Corpus:
                 fix="build it again, in another folder or with restart=True",
             )
 
+    def _check_run(self, run: Run) -> None:
+        own = self.about.fingerprint
+        if run.model is not self.model and run.model.fingerprint != own:
+            raise InputError(
+                f"the run is one of {run.model.name}, {run.model.fingerprint}; this corpus is of "
+                f"{self.about.model}, {own}: states of two models cannot be compared",
+                field="prompt",
+                value=run.model.fingerprint,
+                legal=f"a run of the model of fingerprint {own}",
+                fix="run the prompt with the model of the corpus",
+            )
+
     # ------------------------------------------------------------ what they have in common
 
     def summarise(self, hits: CorpusHits, of: Of = "match") -> CorpusSummary:
@@ -269,9 +282,10 @@ class Corpus:
     ) -> Float[Tensor, " key"]:
         """Attention from a hit to each token of its sentence, the mean of heads of a layer.
 
-        Computed anew. Raises TargetError for a layer, InputError for a head that there is not,
-        CapabilityError where the layer has none.
+        Computed anew. Raises TargetError for a layer, InputError for a head that there is not or
+        weights that were changed since, CapabilityError where the layer has none.
         """
+        self.check_current()
         tokens = self.tokens(hit.sentence)
         return attention_from(self.model, tokens, hit.match.position, layer, heads)
 
@@ -282,6 +296,7 @@ class Corpus:
         """
         if all(hit.attended is not None for hit in hits.items):
             return hits
+        self.check_current()
         site = next((one for one in self.sites if one.name == hits.site), None)
         if site is None:
             raise InputError(

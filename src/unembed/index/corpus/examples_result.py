@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from unembed.index.corpus.hits import CorpusToken
+from unembed.engine.names.tokens import printable
+from unembed.index.corpus.hits import AROUND, CorpusToken, marked
 from unembed.result import TABLE_ROW, Axes, Columns, Result
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 Group = Literal["top", "quantile", "random"]
 
@@ -90,3 +94,25 @@ class CorpusExamples(Result):
             found["attended"] = [item.tokens[item.attended or 0].token.text for item in self.items]
             found["attention"] = [item.attention for item in self.items]
         return found
+
+    def __rich__(self) -> RenderableType:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False)
+        table.add_column("")
+        for heading in ("value", "row"):
+            table.add_column(heading, justify="right")
+        looks = any(item.attended is not None for item in self.items)
+        if looks:
+            table.add_column("attends to")
+        table.add_column("sentence", overflow="fold")
+        for item in self.items:
+            group = item.group if item.quantile is None else f"{item.quantile:g}"
+            seen = "" if item.attended is None else item.tokens[item.attended].token.text.strip()
+            cells = [Text(printable(seen))] if looks else []
+            sentence = marked(item.text, item.tokens[item.position], AROUND)
+            table.add_row(group, f"{item.value:.4g}", f"{item.row}", *cells, sentence)
+        table.caption = Text(self.summary())
+        table.caption_justify = "left"
+        return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from unembed.engine.names.tokens import Token
+from unembed.engine.names.tokens import Token, printable
 from unembed.index.corpus.options import By, Weighting
 from unembed.index.corpus.summary import CorpusSummary
 from unembed.result import TABLE_ROW, Axes, Columns, Result
@@ -123,10 +123,11 @@ class CorpusHits(Result):
             score = "" if hit.score is None else f"{hit.score:.3f}"
             labels = (hit.match.pos or "", hit.match.dep or "")
             beside = [*hit.around, hit.attended] if attends else hit.around
-            texts = [Text((_token_text(one) or "").strip()) for one in beside]
-            source = Text(f"{hit.file}:{hit.record}")
-            table.add_row(score, f"{hit.row}", *labels, *texts, _marked(hit), source)
-        table.caption = self.summary()
+            texts = [(_token_text(one) or "").strip() for one in beside]
+            said = [Text(printable(one)) for one in (*labels, *texts)]
+            source = Text(printable(f"{hit.file}:{hit.record}"))
+            table.add_row(score, f"{hit.row}", *said, marked(hit.text, hit.match, AROUND), source)
+        table.caption = Text(self.summary())
         table.caption_justify = "left"
         return table
 
@@ -135,13 +136,8 @@ def _token_text(token: CorpusToken | None) -> str | None:
     return None if token is None else token.token.text
 
 
-def _marked(hit: CorpusHit) -> RenderableType:
-    """The match in its sentence, with as much around it as a line has room for."""
-    return marked(hit.text, hit.match, AROUND)
-
-
 def marked(text: str, token: CorpusToken, around: int | None = None) -> RenderableType:
-    """A sentence with one of its tokens marked; of a long one so many characters around it."""
+    """A sentence with one of its tokens marked, printable; of a long one so much around it."""
     from rich.text import Text
 
     start, end = token.start or 0, token.end or 0
@@ -150,4 +146,5 @@ def marked(text: str, token: CorpusToken, around: int | None = None) -> Renderab
         before = f"…{before[-around:]}"
     if around is not None and len(after) > around:
         after = f"{after[:around]}…"
-    return Text.assemble(before, (text[start:end], "bold reverse"), after)
+    found = printable(text[start:end])
+    return Text.assemble(printable(before), (found, "bold reverse"), printable(after))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from unembed.engine.names.tokens import printable
 from unembed.result import TABLE_ROW, Axes, Columns, Result
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class HeadRelations(Result):
 
     def __rich__(self) -> RenderableType:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, pad_edge=False)
         for heading in ("head", "relation"):
@@ -65,8 +67,9 @@ class HeadRelations(Result):
         for heading in ("n", "share", "base", "distance", "lift", "95%", "attention"):
             table.add_column(heading, justify="right")
         for one in self.items:
+            relation = Text(printable(one.relation))
             table.add_row(
-                one.node, one.relation, f"{one.n}", f"{one.share:.2f}", f"{one.base:.2f}",
+                one.node, relation, f"{one.n}", f"{one.share:.2f}", f"{one.base:.2f}",
                 f"{one.distance_share:.2f} at {one.distance:+d}", f"{one.lift:.1f}",
                 f"{one.low:.1f}-{one.high:.1f}", f"{one.attention:.2f}",
             )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from unembed.engine.names.tokens import printable
 from unembed.index.corpus.options import Of
 from unembed.result import TABLE_ROW, Axes, Columns, Result
 
@@ -49,6 +50,7 @@ class CorpusSummary(Result):
 
     def __rich__(self) -> RenderableType:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, pad_edge=False)
         for heading in ("", "label", "count", "share", "base", "lift", "95%"):
@@ -57,7 +59,7 @@ class CorpusSummary(Result):
             shown = (item.base, item.lift)
             base, lift = ("" if one is None else f"{one:.3g}" for one in shown)
             between = "" if item.low is None else f"{item.low:.3g}-{item.high:.3g}"
-            label = item.label or "none"
+            label = Text(printable(item.label or "none"))
             table.add_row(
                 item.column, label, f"{item.count}", f"{item.share:.2f}", base, lift, between
             )

@@ -60,9 +60,13 @@ def summed_up(
 def _rows(
     hits: Sequence[CorpusHit], of: Of, chosen: Chosen, but: Column | None = None
 ) -> list[int]:
-    """Rows of the tokens meant, of the hits that fit."""
+    """Rows of the tokens meant, of the hits that fit; base rates have no special ones, either."""
     pairs = ((hit, token_of(hit, of)) for hit in hits if fits(hit, chosen, but))
-    return [hit.row + one.position - hit.match.position for hit, one in pairs if one is not None]
+    return [
+        hit.row + one.position - hit.match.position
+        for hit, one in pairs
+        if one is not None and not one.token.special
+    ]
 
 
 def _offsets(hits: Sequence[CorpusHit]) -> list[LabelShare]:
