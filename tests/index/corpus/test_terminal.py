@@ -84,7 +84,7 @@ def test_no_text_or_label_reaches_a_terminal_as_a_command(model, tmp_path):
     text = "".join(printed(one) for one in shown)
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
     assert "⟨U+001B⟩[31mred⟨U+001B⟩[0m ⟨U+202E⟩dog⟨U+0007⟩ and ⟨U+009B⟩31m [/b] ran." in text
-    assert all(label in text for label in ("[red]", "[/x]", "child: [/dep]"))
+    assert all(label in text for label in ("[red]", "[/x]", "head: [/dep]"))
 
 
 @pytest.mark.parametrize(
