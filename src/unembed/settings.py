@@ -104,6 +104,11 @@ class Settings:
         "Memory for an index's value vectors, and for vectors of a corpus and their bounds, 2 "
         "bytes a number and a third as much; what does not fit is read from disk each time.",
     )
+    storage_seconds: float = _row(
+        2.0,
+        "Longest silence of object storage that a reader of a corpus waits out before it asks "
+        "again; after some seven of them it is told.",
+    )
     exact_search_tokens: int = _row(
         500_000,
         "Tokens of a corpus up to which searches compare every one; a larger one gets lists of "

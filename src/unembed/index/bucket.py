@@ -27,9 +27,14 @@ from unembed.index.whole import write_whole
 TABLES = "tables.json"
 SCHEMES = ("s3", "gs", "az")
 LEGAL = "s3://bucket/folder, gs://bucket/folder or az://container/folder"
-# Lance asks six times by itself: what does not answer is said within half a minute.
-FIRST_LOOK = {"client_max_retries": "0", "timeout": "3s", "connect_timeout": "3s"}
-READER = {"client_max_retries": "2", "client_retry_timeout": "10", "timeout": "15s"}
+# Who writes for days waits longer for a network.
+WRITER = {
+    "client_max_retries": "100",
+    "client_retry_timeout": "60",
+    "connect_timeout": "5s",
+    "read_timeout": "20s",
+    "timeout": "120s",
+}
 
 
 @dataclass(frozen=True)
@@ -66,25 +71,41 @@ class Bucket:
         said = {"at": self.at, "folder": self.folder, "names": dict(self.names)}
         write_whole(self.version / TABLES, said)
 
-    def connect(self, how: Mapping[str, str] | None = None, session: Any = None) -> Any:
+    def connect(self, how: Mapping[str, str], session: Any = None) -> Any:
         """The tables there, as LanceDB has them."""
         return _connect(self.at, how, session)
 
-    def drop(self) -> None:
+    def drop(self, seconds: float) -> None:
         """Remove all tables there, those that were never whole among them. Raises LoadError."""
+        look(self.at, seconds)
         with reaching(self.at):
-            self.connect(FIRST_LOOK).drop_all_tables()
+            self.connect(WRITER).drop_all_tables()
 
 
-def look(uri: str) -> None:
-    """Raise LoadError, within half a minute, where a place cannot be reached."""
+def reader(seconds: float) -> dict[str, str]:
+    """How Lance asks for who waits, where storage may be silent for so long.
+
+    What is refused at once is asked for again, for a second. What is not answered is not: Lance
+    itself asks six times for what is in a folder, and four times for a part of a file.
+    """
+    silence = f"{round(1000 * seconds)}ms"
+    return {
+        "client_max_retries": "3",
+        "client_retry_timeout": str(min(1, int(seconds))),
+        "connect_timeout": silence,
+        "read_timeout": silence,  # between two reads, too: what is large may take longer
+        "timeout": "120s",
+    }
+
+
+def look(uri: str, seconds: float) -> None:
+    """Raise LoadError where a place cannot be reached, after some seven times `seconds`."""
     with reaching(uri):
-        _connect(uri, FIRST_LOOK).list_tables()
+        _connect(uri, reader(seconds)).list_tables()
 
 
-def _connect(uri: str, how: Mapping[str, str] | None, session: Any = None) -> Any:
-    options = None if how is None else dict(how)
-    return lancedb().connect(uri, storage_options=options, session=session)
+def _connect(uri: str, how: Mapping[str, str], session: Any = None) -> Any:
+    return lancedb().connect(uri, storage_options=dict(how), session=session)
 
 
 def new_bucket(version: Path, tables: str) -> Bucket:
@@ -111,12 +132,12 @@ def bucket_of(version: Path) -> Bucket | None:
     return Bucket(version, at, folder, names)
 
 
-def drop_tables(version: Path) -> bool:
+def drop_tables(version: Path, seconds: float) -> bool:
     """Remove what a version has in a bucket, if it owns it; False: that cannot be reached."""
     try:
         bucket = bucket_of(version)
         if bucket is not None and bucket.is_own:
-            bucket.drop()
+            bucket.drop(seconds)
     except LoadError:
         return False
     except (OSError, ValueError):

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from unembed.errors import InputError
+from unembed.index.bucket import WRITER
 from unembed.index.store import Column, to_arrow
 
 
@@ -21,8 +22,11 @@ def write_fragments(table: str, columns: Mapping[str, Column]) -> list[str]:
     from lance_ray.fragment import write_fragment
 
     rows = to_arrow(columns)
-    version = _lance().dataset(table).data_storage_version
-    written = write_fragment([rows], table, schema=rows.schema, data_storage_version=version)
+    how = _how(table)
+    version = _opened(table).data_storage_version
+    written = write_fragment(
+        [rows], table, schema=rows.schema, data_storage_version=version, storage_options=how
+    )
     return [json.dumps(fragment.to_json()) for fragment, _ in written]
 
 
@@ -30,13 +34,13 @@ def commit(table: str, fragments: Sequence[str]) -> None:
     """Append fragments to a table, in this order: all of them, or after an error none."""
     lance = _lance()
     parts = [lance.fragment.FragmentMetadata.from_json(one) for one in fragments]
-    now = lance.dataset(table).version
-    lance.LanceDataset.commit(table, lance.LanceOperation.Append(parts), read_version=now)
+    now, added = _opened(table).version, lance.LanceOperation.Append(parts)
+    lance.LanceDataset.commit(table, added, read_version=now, storage_options=_how(table))
 
 
 def tidy(table: str) -> None:
     """Drop what the table was before, and files that were never committed. No one else writes."""
-    _lance().dataset(table).cleanup_old_versions(timedelta(0), delete_unverified=True)
+    _opened(table).cleanup_old_versions(timedelta(0), delete_unverified=True)
 
 
 def can_tidy() -> bool:
@@ -46,8 +50,17 @@ def can_tidy() -> bool:
 
 def copy(table: str, to: str) -> None:
     """The table as it is now, in another place of the same storage, which copies its files."""
-    found = _lance().dataset(table)
-    found.deep_clone(to, found.version)
+    found = _opened(table)
+    found.deep_clone(to, found.version, storage_options=_how(to))
+
+
+def _opened(table: str) -> Any:
+    return _lance().dataset(table, storage_options=_how(table))
+
+
+def _how(table: str) -> dict[str, str] | None:
+    """How Lance asks for a table, where it is not on a disk."""
+    return dict(WRITER) if "://" in table else None
 
 
 def _lance() -> Any:

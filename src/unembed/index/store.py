@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from unembed.index.bucket import READER, reaching
+from unembed.index.bucket import WRITER, reaching, reader
 from unembed.index.connecting import lancedb
 from unembed.index.versions import VersionedFolder, bytes_of
 
@@ -65,7 +65,7 @@ class Store:
         """The tables in object storage, where there are any."""
         if self._apart is None and self.bucket is not None:
             held = WRITERS_CACHE if self._writer else None
-            how = None if self._writer else READER  # who writes for days waits longer for a network
+            how = WRITER if self._writer else reader(self.folder.silence)
             self._apart = self.bucket.connect(how, lancedb().Session(held, held))
         return self._apart
 

@@ -32,6 +32,7 @@ from unembed.index.bucket import TABLES, Bucket, bucket_of, drop_tables, new_buc
 from unembed.index.whole import write_whole
 from unembed.models.progress import Progress
 from unembed.models.store import flush
+from unembed.settings import Settings
 
 POINTER, PLAN, ABOUT = "current.json", "plan.json", "about.json"
 BASE = "base"  # in a draft's plan.json: the version that it began with
@@ -60,8 +61,9 @@ class VersionedFolder(Generic[PlanT, AboutT]):
     kept: ClassVar[str]  # what an interrupted build leaves
     format: ClassVar[int]
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, silence: float = Settings.storage_seconds) -> None:
+        """`silence`: seconds that object storage may leave a reader without an answer."""
+        self.path, self.silence = path, silence
         self._lock = FileLock(path / ".lock", thread_local=False)
 
     def plan_from(self, data: Mapping[str, Any]) -> PlanT:
@@ -166,7 +168,7 @@ class VersionedFolder(Generic[PlanT, AboutT]):
             keep = self.draft_of(plan, base, tables)
             for path in self._drafts():
                 if path != keep:
-                    _remove(path)
+                    _remove(path, self.silence)
             return self._new_draft(plan, base, begin, tables) if keep is None else keep
 
     def draft_of(self, plan: PlanT, base: Path | None, tables: str | None) -> Path | None:
@@ -236,7 +238,7 @@ class VersionedFolder(Generic[PlanT, AboutT]):
     def drop_drafts(self) -> None:
         """Forget what was not finished."""
         for path in self._drafts():
-            _remove(path)
+            _remove(path, self.silence)
 
     def drop_replaced(self) -> None:
         """Finish what a kill right after `publish` left: versions that were published before this
@@ -247,7 +249,7 @@ class VersionedFolder(Generic[PlanT, AboutT]):
         for path in self._drafts():
             before = _made(path)
             if not (path / PLAN).exists() or (before and made and before < made):
-                _remove(path)
+                _remove(path, self.silence)
 
     def publish(self, draft: Path, plan: PlanT, facts: Mapping[str, Any]) -> None:
         """Make a finished draft what counts; what was before it is removed after that.
@@ -295,7 +297,7 @@ class VersionedFolder(Generic[PlanT, AboutT]):
             return None
 
 
-def _remove(version: Path) -> None:
+def _remove(version: Path, silence: float) -> None:
     """What it is goes first: a kill then leaves nothing that could be taken for a draft.
 
     What it has in a bucket that cannot be reached is removed by the next build: until then the
@@ -303,7 +305,7 @@ def _remove(version: Path) -> None:
     """
     with suppress(OSError):
         (version / PLAN).unlink()
-    if drop_tables(version):
+    if drop_tables(version, silence):
         shutil.rmtree(version, ignore_errors=True)
 
 

@@ -291,7 +291,7 @@ def test_what_cannot_be_removed_now_the_next_build_removes(
 ):
     old = index_corpus(model, texts, "one", LAYERS, folder=tmp_path, tables=tables)
 
-    def drop(self):
+    def drop(self, seconds):
         raise LoadError("no network")
 
     with monkeypatch.context() as patch:

@@ -58,7 +58,7 @@ def check_writable(folder: CorpusFolder, version: Path | None, place: str | None
     bucket = None if version is None else folder.bucket(version)
     if bucket is not None and not bucket.is_own:
         raise _copied(bucket)
-    look(place)
+    look(place, folder.silence)
 
 
 def _copied(bucket: Bucket) -> InputError:

@@ -45,7 +45,8 @@ class CorpusFolder(VersionedFolder[CorpusPlan, CorpusAbout]):
     @classmethod
     def of(cls, model: Model, name: str, root: Path | str | None) -> CorpusFolder:
         """`root`/name; without a root it is the cache's, by fingerprint."""
-        return cls(corpora_of(model, root) / checked_name(name))
+        path = corpora_of(model, root) / checked_name(name)
+        return cls(path, model.settings.storage_seconds)
 
     def plan_from(self, data: Mapping[str, Any]) -> CorpusPlan:
         return CorpusPlan.from_dict(data)

@@ -97,7 +97,7 @@ class Rows(Store):
         """Raise LoadError unless the tables in a bucket can be reached, and have n rows each."""
         if self.bucket is None:
             return
-        look(self.bucket.at)
+        look(self.bucket.at, self.folder.silence)
         for site in sites:
             found = self.count(site.name)
             if found != n:
