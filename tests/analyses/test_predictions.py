@@ -13,7 +13,7 @@ from unembed.analyses.predictions.predictions import (
     layer_predictions,
     predictions_capture,
 )
-from unembed.engine.loaded import Capability
+from unembed.engine.capabilities import Capability
 from unembed.errors import InputError, TargetError
 
 from ..contract.wiring import REPRESENTATIVES

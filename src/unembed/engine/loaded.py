@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,18 +15,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unembed.engine.capabilities import Capability, capabilities_of
 from unembed.engine.derived import Attachable, Derived, without_stems
 from unembed.engine.exclusive import exclusive_use_of
-from unembed.engine.names import prompts, sentence_pairs, texts, token_ids, vocabulary
+from unembed.engine.names import prompts, texts, token_ids, vocabulary
 from unembed.engine.names.sites import check_target, parse_target
-from unembed.engine.names.taps import refuse, why_not
+from unembed.engine.names.taps import refuse
 from unembed.engine.names.tokens import Token, TokenReader
-from unembed.engine.nodes import CROSS_SITES, LAYER_SITES, MIXER_SITES, PLE_SITES, UNREAD
+from unembed.engine.nodes import UNREAD
 from unembed.engine.provenance import Identity, Kind, Provenance, versions
 from unembed.engine.reading.final_norm import final_norm
 from unembed.engine.reading.maps import Maps
 from unembed.engine.reading.unembedding import Unembedding
-from unembed.engine.targets import Name, SiteKey, Target
+from unembed.engine.targets import Name, Target
 from unembed.errors import CapabilityError, TargetError
 from unembed.models.anatomy import Anatomy
 from unembed.models.fingerprint import State
@@ -46,21 +46,6 @@ from unembed.settings import Settings
 
 Text = str | Sequence[int] | Sequence[texts.Message] | Mapping[str, Any] | Tensor | NDArray[Any]
 Prompt = Text | vocabulary.Sourced | vocabulary.SentencePair | vocabulary.Read
-
-
-NO_ENCODER_EFFECTS = (
-    "what the encoder writes reaches the logits through the attention of the decoder only: it has "
-    "no direct effects"
-)
-
-
-@dataclass(frozen=True)
-class Capability:
-    """One thing that can be asked of a model, or the reason why it cannot."""
-
-    name: str
-    available: bool
-    reason: str | None = None
 
 
 class Loaded(Maps):
@@ -202,47 +187,7 @@ class Loaded(Maps):
 
     @cached_property
     def _capabilities(self) -> dict[str, Capability]:
-        found: dict[str, Capability] = {}
-        blocks = self.anatomy.blocks
-        absent: set[str] = set() if any(block.box for block in blocks) else set(MIXER_SITES)
-        absent |= set() if any(block.per_layer for block in blocks) else set(PLE_SITES)
-        absent |= set() if self.anatomy.has_sinks else {"sink"}
-        absent |= set() if self.has_encoder else set(CROSS_SITES)
-        for site in ("embed", *LAYER_SITES, "final_norm", "logits"):
-            if site in absent:
-                continue  # most models have no such branch
-            found[site] = _capability(site, self._why_no_site(site))
-        found["heads"] = _capability("heads", self._why_no_site("z"))
-        found["neurons"] = _capability("neurons", self._why_no_site("mlp_post"))
-        reasons = self.anatomy.reasons
-        found["lens"] = _capability("lens", reasons.get("lens"))
-        generate = reasons.get("logits")
-        if self.kind == "masked" and self.labels is None:
-            generate = "a masked model predicts masked tokens; it does not continue a text"
-        found["generate"] = _capability("generate", generate)
-        found["mask"] = _capability("mask", self._why_no_mask())
-        found["pairs"] = _capability("pairs", sentence_pairs.why_no_pairs(self))
-        if self.labels is not None:
-            found["labels"] = _capability("labels", reasons.get("labels"))
-        found["chat"] = _capability("chat", texts.why_no_chat(self.tokenizer))
-        if self.has_encoder:
-            found["encoder_effects"] = _capability("encoder_effects", NO_ENCODER_EFFECTS)
-        return found
-
-    def _why_no_mask(self) -> str | None:
-        if self.kind != "masked" or self.has_encoder:
-            return "only masked models were trained to fill in a mask token"
-        if self.mask_token is None:
-            return "it was loaded without a tokenizer that has a mask token"
-        return None
-
-    def _why_no_site(self, site: str) -> str | None:
-        """The reason if no layer has the site; where some have it, it is available."""
-        if site not in LAYER_SITES:
-            return why_not(self.anatomy, SiteKey(site, None))
-        blocks = self.anatomy.blocks
-        reasons = [why_not(self.anatomy, SiteKey(site, block.layer)) for block in blocks]
-        return None if None in reasons else reasons[0]
+        return capabilities_of(self, self.anatomy)
 
     def require(self, capability: str) -> None:
         """Raise CapabilityError, with the reason, unless the model can do this."""
@@ -411,7 +356,3 @@ class Loaded(Maps):
             **versions(),
         }
         return Provenance(self.state, stated)
-
-
-def _capability(name: str, reason: str | None) -> Capability:
-    return Capability(name, reason is None, reason)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from unembed.analyses.flow.options import FlowOptions
 from unembed.analyses.flow.result import LatentSelection, LayerSelection
-from unembed.engine.loaded import NO_ENCODER_EFFECTS, Loaded
+from unembed.engine.capabilities import NO_ENCODER_EFFECTS
+from unembed.engine.loaded import Loaded
 from unembed.engine.names.taps import why_not
 from unembed.engine.nodes import Branch
 from unembed.errors import TargetError
