@@ -5,13 +5,13 @@ import {
   CHOOSABLE,
   fitsKind,
   forNeurons,
-  cutEdit,
   takesPairs,
   takesSign,
   takesStage,
   takesValue,
   type Edit,
 } from '../shared/text/edits';
+import { cutEdit } from '../shared/text/editList';
 import { ATTENTION } from '../views/attention/attentionState';
 import { FLOW } from '../views/flow/flowState';
 import { roundWidth } from '../draw/zoom';

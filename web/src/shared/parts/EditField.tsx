@@ -1,7 +1,7 @@
 /** One field of the form of an edit, with what is wrong with it. */
 import { useId, type ReactNode } from 'react';
 import type { Draft } from '../text/draft';
-import type { EditProblem } from '../text/edits';
+import type { EditProblem } from '../text/editProblem';
 
 export interface FieldsProps {
   draft: Draft;

@@ -1,16 +1,8 @@
 /** What can be done to a node, wherever it is named: switch it with one click, or change it in full. */
 import type { ModelInfo } from '../api/queries';
 import { describeTarget, hasPage, parseTarget } from '../text/address';
-import {
-  describeOperation,
-  edit,
-  editsOf,
-  OPERATION_HELP,
-  switchOf,
-  whereWords,
-  type Edit,
-  type Switch,
-} from '../text/edits';
+import { describeOperation, edit, OPERATION_HELP, whereWords, type Edit } from '../text/edits';
+import { editsOf, switchOf, type Switch } from '../text/editList';
 import { addEdit, change, removeEdit, replaceEdit, switchNode, useSpec } from '../state/store';
 import { EditForm } from './EditForm';
 import { OnOff } from './EditParts';

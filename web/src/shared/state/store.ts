@@ -5,7 +5,8 @@
  * through `open`. So the address and the page cannot disagree.
  */
 import { create } from 'zustand';
-import { isPlainAblation, edit, switched, type Edit, type Switch } from '../text/edits';
+import { edit, type Edit } from '../text/edits';
+import { isPlainAblation, switched, type Switch } from '../text/editList';
 import { addressOf, MAX_EDITS, type Address, type Spec } from '../text/url';
 
 export interface Notice {

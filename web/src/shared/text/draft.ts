@@ -9,7 +9,6 @@ import {
   type Target,
 } from './address';
 import {
-  editProblem,
   formatPairs,
   formatPositions,
   parsePairs,
@@ -22,12 +21,11 @@ import {
   takesValue,
   type Between,
   type Edit,
-  type EditModel,
-  type EditProblem,
   type Operation,
   type PatchSource,
   type Take,
 } from './edits';
+import { editProblem, type EditModel, type EditProblem } from './editProblem';
 
 export interface Draft {
   kind: Kind;

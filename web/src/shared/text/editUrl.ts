@@ -8,10 +8,10 @@ import {
   parsePairs,
   parsePositions,
   parseValue,
-  partsProblem,
   type Edit,
   type Operation,
 } from './edits';
+import { partsProblem } from './editProblem';
 
 /** "L9.H6;scale;2;p=3-5,9;s=pre;off", "L3.N5;on;sign=-1", "L3.H2;knock_out;pairs=9<2,9<3"; in a source prompt ~ and ; are written ~0 and ~1. */
 export function encodeEdit(made: Edit): string {

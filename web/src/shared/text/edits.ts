@@ -1,21 +1,10 @@
-/** Edits as plain data: what a card says, how a field is read, what is wrong with it. */
+/** Edits as plain data: what a card says of one, how a field is read. */
 import { LIMITS, OPERATIONS } from '../../questions.gen';
 import { saidOf } from './chat';
-import {
-  checkTarget,
-  flowMisfit,
-  kindOf,
-  parseTarget,
-  type Dimensions,
-  type Kind,
-  type Target,
-} from './address';
+import { kindOf, type Kind } from './address';
 
 export type Operation = keyof typeof OPERATIONS;
 export const OPERATION_NAMES = Object.keys(OPERATIONS) as Operation[];
-/** Edits that a switch makes: at most one of them stands for a node. */
-export const SWITCHES = ['zero', 'on', 'lmd_off', 'lmd_on'] as const;
-export type Switch = (typeof SWITCHES)[number];
 export type Stage = 'pre' | 'post';
 
 export interface Edit {
@@ -55,11 +44,6 @@ export type Take = 'mean' | 'drawn';
 
 export type Pair = [query: number, key: number];
 export type Between = 'within' | 'across';
-
-export interface EditModel extends Dimensions {
-  d_model: number;
-  d_head: number;
-}
 
 export function edit(
   target: string,
@@ -199,7 +183,7 @@ interface Rule {
   places: 'any' | 'one' | 'named' | 'none';
 }
 
-const RULES: Readonly<Record<Operation, Rule>> = OPERATIONS;
+export const RULES: Readonly<Record<Operation, Rule>> = OPERATIONS;
 
 export function takesValue(operation: Operation): boolean {
   return RULES[operation].takes === 'number' || RULES[operation].takes === 'vector';
@@ -276,205 +260,4 @@ export function parseValue(text: string): number | number[] | string {
     .map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
   if (!numbers.every(Number.isFinite)) return 'Write a number, or numbers parted by commas.';
   return numbers.length === 1 ? (numbers[0] ?? 0) : numbers;
-}
-
-export interface EditProblem {
-  field: 'target' | 'value' | 'positions' | 'stage' | 'sign' | 'source' | 'pairs';
-  message: string;
-}
-
-/** What does not fit the operation, whatever the model. */
-export function partsProblem(made: Edit): EditProblem | null {
-  const { operation, value, positions, source } = made;
-  const rule = RULES[operation];
-  const said = operationWords(operation);
-  const problem = (field: EditProblem['field'], message: string) => ({ field, message });
-  const target = parseTarget(made.target);
-  if (forNeurons(operation) && target?.kind !== 'neuron')
-    return problem('target', 'Only a neuron can be switched on, as in L12.N512.');
-  if (rule.takes === 'source' && !source?.prompt && !source?.source)
-    return problem('source', 'A patch needs the prompt that it takes the activation from.');
-  if (source?.take === 'drawn' && source.positions)
-    return problem('source', 'What is drawn is drawn from all positions: leave them empty.');
-  if (rule.takes !== 'source' && source)
-    return problem('source', `“${said}” takes nothing from another prompt.`);
-  if (!takesValue(operation) && value !== null)
-    return problem('value', `“${said}” takes no value.`);
-  if (takesValue(operation) && value === null)
-    return problem('value', 'This operation needs a value.');
-  if (rule.takes === 'number' && Array.isArray(value))
-    return problem('value', 'A factor is one number.');
-  if (!rule.stage && made.stage !== 'post')
-    return problem('stage', `“${said}” says itself where it acts.`);
-  if (target && !kindOf(target.kind).stages.includes(made.stage))
-    return problem('stage', 'Only a neuron has something before its activation.');
-  if (!rule.sign && made.sign !== 1) return problem('sign', `“${said}” has no sign.`);
-  if (rule.places === 'one' && positions !== null && positions.length !== 1)
-    return problem('positions', `“${said}” acts at one position.`);
-  if (rule.places === 'named' && !positions?.length && !made.target.includes('@'))
-    return problem('positions', 'Say which tokens: 3-5, 9 or -1.');
-  if (rule.places === 'none' && positions !== null)
-    return problem('positions', 'The pairs say where.');
-  const pairsWrong = pairsProblem(made, target);
-  if (pairsWrong) return pairsWrong;
-  if (operation !== 'cut' && positions !== null && made.target.includes('@'))
-    return problem('positions', 'The name says the position already.');
-  return null;
-}
-
-/** Whether pairs are named in one way of three, of what has a pattern; or tokens masked. */
-function pairsProblem(made: Edit, target: Target | null): EditProblem | null {
-  if (made.operation === 'mask' && target && target.kind !== 'embed')
-    return { field: 'target', message: 'Tokens are masked, whose name is embed.' };
-  const named = [made.pairs, made.between].filter((one) => one !== null).length;
-  const isPair = made.target.includes('<');
-  if (!takesPairs(made.operation))
-    return named > 0 || made.renormalise
-      ? { field: 'pairs', message: `“${operationWords(made.operation)}” takes no pairs.` }
-      : null;
-  const attends = target?.kind === 'site' ? /pattern$/.test(target.site) : true;
-  const fits = target === null || target.kind === 'site' || fitsKind('knock_out', target.kind);
-  if (!attends || !fits || (made.target.includes('@') && !isPair))
-    return { field: 'target', message: 'Only a head, attention of a layer or a pair has pairs.' };
-  if (named + Number(isPair) !== 1)
-    return {
-      field: 'pairs',
-      message: named + Number(isPair) === 0 ? 'Say which pairs: 14<3, 15<3.' : 'Name pairs once.',
-    };
-  return null;
-}
-
-/** What the model would refuse about an edit, before it is sent. */
-export function editProblem(made: Edit, model: EditModel): EditProblem | null {
-  if (made.operation === 'cut') {
-    const problem = flowMisfit(made.target, model);
-    return problem === null ? partsProblem(made) : { field: 'target', message: problem };
-  }
-  const checked = checkTarget(made.target, model);
-  if ('problem' in checked) return { field: 'target', message: checked.problem };
-  const problem = partsProblem(made) ?? maskProblem(made, model);
-  if (problem) return problem;
-  if (Array.isArray(made.value)) {
-    const width =
-      checked.target.kind === 'head' || checked.target.kind === 'cross_head'
-        ? model.d_head
-        : checked.target.kind === 'neuron' || checked.target.kind === 'latent'
-          ? 1
-          : model.d_model;
-    if (made.value.length !== width) {
-      return {
-        field: 'value',
-        message: `One number, or ${width} of them: this list has ${made.value.length}.`,
-      };
-    }
-  }
-  return null;
-}
-
-function maskProblem(made: Edit, model: EditModel): EditProblem | null {
-  if (made.operation !== 'mask') return null;
-  const able = model.capabilities?.find((capability) => capability.name === 'mask');
-  if (able?.available) return null;
-  return {
-    field: 'target',
-    message: `No token can be masked: ${able?.reason ?? 'see the model'}.`,
-  };
-}
-
-/** Tokens that edits in force mask, in ascending order. */
-export function maskedAt(edits: readonly Edit[]): number[] {
-  const masks = edits.filter((made) => made.enabled && made.operation === 'mask');
-  const own = masks.map((made) => /@(-?\d+)$/.exec(made.target)?.[1]).filter((at) => at);
-  const positions = [...masks.flatMap((made) => made.positions ?? []), ...own.map(Number)];
-  return [...new Set(positions)].toSorted((a, b) => a - b);
-}
-
-/** With a token masked; where it is already, without: one edit holds all that are masked so. */
-export function withMask(edits: readonly Edit[], position: number): Edit[] {
-  const back = maskedAt(edits).includes(position);
-  const isMask = (made: Edit) => made.operation === 'mask' && made.enabled;
-  if (back)
-    return edits.flatMap((made) => {
-      if (!isMask(made)) return [made];
-      if (made.target === `embed@${position}`) return [];
-      const positions = made.positions?.filter((at) => at !== position) ?? null;
-      return positions?.length === 0 ? [] : [{ ...made, positions }];
-    });
-  const at = edits.findIndex((made) => isMask(made) && made.positions !== null);
-  const before = edits[at];
-  if (!before) return [...edits, { ...edit('embed', 'mask'), positions: [position] }];
-  const positions = [...(before.positions ?? []), position].toSorted((a, b) => a - b);
-  return edits.with(at, { ...before, positions });
-}
-
-/** The edit that x adds: everywhere the node is zero. */
-export function isPlainAblation(made: Edit, target: string): boolean {
-  return isSwitch(made, target) && made.operation === 'zero';
-}
-
-/** One of the switches of a node, at every position. */
-function isSwitch(made: Edit, target: string): boolean {
-  return (
-    made.target === target &&
-    made.positions === null &&
-    made.stage === 'post' &&
-    SWITCHES.some((name) => name === made.operation)
-  );
-}
-
-/** Which way a node is switched at every position; null where it is left as it is. */
-export function switchOf(edits: readonly Edit[], target: string): Switch | null {
-  const found = edits.findLast((made) => made.enabled && isSwitch(made, target));
-  return found?.sign === 1 ? (found.operation as Switch) : null;
-}
-
-/** Switches a node: in place of how it was switched before; the same way again takes it back. */
-export function switched(edits: readonly Edit[], target: string, operation: Switch): Edit[] {
-  const at = edits.findIndex((made) => isSwitch(made, target));
-  const before = edits[at];
-  if (!before) return [...edits, edit(target, operation)];
-  if (before.operation === operation && before.sign === 1 && before.enabled)
-    return edits.toSpliced(at, 1);
-  return edits.with(at, edit(target, operation));
-}
-
-// ------------------------------------------------------------------ cuts of the flow graph
-
-/** What takes a node or link of the flow graph away, with the position at its end: "L14.H7@8". */
-export interface Cut {
-  operation: 'zero' | 'cut';
-  target: string;
-}
-
-/** As an edit like others: "L14.H7" at 8. One pair of query and key, "L14.H7@8<3", names its own. */
-export function cutEdit(cut: Cut): Edit {
-  const found = /^(.+)@(\d+)$/.exec(cut.target);
-  return found
-    ? { ...edit(found[1] ?? '', cut.operation), positions: [Number(found[2])] }
-    : edit(cut.target, cut.operation);
-}
-
-/** An edit in force that takes the node or link away, whoever made it; −1: none. */
-export function cutAt(edits: readonly Edit[], cut: Cut, length: number): number {
-  const wanted = cutEdit(cut);
-  const position = wanted.positions?.[0];
-  return edits.findIndex(
-    (made) =>
-      made.enabled &&
-      made.stage === 'post' &&
-      made.operation === wanted.operation &&
-      made.target === wanted.target &&
-      (made.positions === null ||
-        made.positions.some((at) => (at < 0 ? length + at : at) === position)),
-  );
-}
-
-/** Every edit that concerns a node, with its place in the tray. */
-export function editsOf(
-  edits: readonly Edit[],
-  target: string,
-): Array<{ made: Edit; index: number }> {
-  return edits
-    .map((made, index) => ({ made, index }))
-    .filter(({ made }) => made.target.split('@')[0] === target);
 }

@@ -16,7 +16,7 @@ import { useWorkspace, type NodeName } from '../../shared/api/workspace';
 import { hidePeek, showPeek } from '../../shared/state/peek';
 import { toggleAblation, useSpec } from '../../shared/state/store';
 import { useTheme } from '../../shared/state/theme';
-import { switchOf } from '../../shared/text/edits';
+import { switchOf } from '../../shared/text/editList';
 import type { Spec } from '../../shared/text/url';
 import { setAttention, useAttentionSpec, type Order } from './attentionState';
 import { HEAD_KEYS } from './headKeys';

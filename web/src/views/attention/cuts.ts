@@ -1,6 +1,7 @@
 /** Pairs of tokens knocked out of the heads that are shown, and tokens that are masked: as edits, made and taken back. */
 import { LIMITS } from '../../questions.gen';
-import { edit, isPlainAblation, type Edit, type Pair } from '../../shared/text/edits';
+import { edit, type Edit, type Pair } from '../../shared/text/edits';
+import { isPlainAblation } from '../../shared/text/editList';
 import { change, notify, useStore } from '../../shared/state/store';
 import { MAX_EDITS } from '../../shared/text/url';
 import { branchName, headName, isWhole, partOf, type Head, type Heads } from './picks';

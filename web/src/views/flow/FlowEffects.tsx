@@ -1,7 +1,8 @@
 /** What the graph attributes to each cut, beside what the model really does without it. */
 import { Formula } from '../../shared/parts/Formula';
 import { SignedBar } from '../../shared/parts/parts';
-import { cutAt, describeOperation, whereWords, type Edit } from '../../shared/text/edits';
+import { describeOperation, whereWords, type Edit } from '../../shared/text/edits';
+import { cutAt } from '../../shared/text/editList';
 import {
   hasReadings,
   type Flow,

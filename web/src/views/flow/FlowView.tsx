@@ -4,7 +4,7 @@ import { useFlowGraph, type FlowComparison } from './query';
 import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
-import { cutAt } from '../../shared/text/edits';
+import { cutAt } from '../../shared/text/editList';
 import { decodeFlow, type Flow as Graph } from '../../draw/flow/data';
 import type { FlowDrawing } from '../../draw/flow/scene';
 import { figureNote, flowTable } from '../../draw/flow/text';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { cutEdit, edit } from '../../shared/text/edits';
+import { edit } from '../../shared/text/edits';
+import { cutEdit } from '../../shared/text/editList';
 import { decodeFlow, sideOf } from '../../draw/flow/data';
 import {
   agreement,

@@ -1,5 +1,5 @@
 /** Changes to what the flow graph shows, and the cuts that are made of it. */
-import { cutAt, cutEdit, type Cut } from '../../shared/text/edits';
+import { cutAt, cutEdit, type Cut } from '../../shared/text/editList';
 import { GROUPS, shownLayers, type Flow, type Group } from './flowState';
 import { addEdit, change, notify, removeEdit, useSpec, useStore } from '../../shared/state/store';
 
