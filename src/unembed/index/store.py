@@ -244,7 +244,7 @@ class Store:
             with self._reached():
                 yield
         except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise self.folder.damaged(str(error).splitlines()[0][:200]) from error
+            raise self.folder.unread(self.version, str(error).splitlines()[0][:200]) from error
 
     @contextmanager
     def writing(self) -> Iterator[None]:

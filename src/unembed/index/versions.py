@@ -118,6 +118,18 @@ class VersionedFolder(Generic[PlanT, AboutT]):
             fix=f"build it again with {self.rebuild}",
         )
 
+    def unread(self, version: Path, why: str) -> LoadError:
+        """The error for an opened version that cannot be read: replaced since, or damaged."""
+        if (version / PLAN).exists() or self.published() == version:
+            return self.damaged(why)
+        return LoadError(
+            f"{self.what} in {self.path} was built anew since it was opened, and what it was then "
+            "is gone",
+            field=self.field,
+            value=str(self.path),
+            fix="open it again",
+        )
+
     def _other_format(self, found: object) -> LoadError:
         return LoadError(
             f"{self.what} in {self.path} was written by another version of Unembed (format "

@@ -13,6 +13,7 @@ import pytest
 from unembed.errors import IndexMissingError, InputError, LoadError
 from unembed.index.corpus import build, stages
 from unembed.index.corpus.build import index_corpus
+from unembed.index.corpus.folder import CorpusFolder
 from unembed.index.corpus.opening import open_corpus
 from unembed.index.corpus.rows import Rows
 from unembed.index.store import Store
@@ -183,3 +184,38 @@ def test_a_version_that_was_replaced_goes_with_the_next_build_and_a_draft_stays(
     assert not old.exists()
     assert draft.exists()
     assert len(list((tmp_path / "one").glob("v-*"))) == 2
+
+
+def test_who_has_it_open_goes_on_or_is_told_to_open_it_again(model, files, one, tmp_path):
+    hits = one.search("The girl", 1, 1)
+    untouched = open_corpus(model, "one", folder=tmp_path)
+    index_corpus(model, files, "one", folder=tmp_path, add=True)
+    assert one.search("The girl", 1, 1) == hits
+    for ask in (lambda: one.search("The girl", 1, 3), untouched.search):
+        with pytest.raises(LoadError, match="was built anew since it was opened") as caught:
+            ask()
+        assert caught.value.fix == "open it again"
+    (file,) = (
+        open_corpus(model, "one", folder=tmp_path).version / "tokens.lance" / "data"
+    ).iterdir()
+    opened = open_corpus(model, "one", folder=tmp_path)
+    file.unlink()
+    with pytest.raises(LoadError, match="is damaged"):  # what is published is not replaced
+        opened.search()
+
+
+def test_a_corpus_that_is_replaced_as_it_is_opened_is_opened_as_it_is_then(
+    model, files, one, tmp_path, monkeypatch
+):
+    read, begun = CorpusFolder.read, []
+
+    def replaced(self, version):
+        if not begun:
+            begun.append(version)
+            index_corpus(model, files, "one", folder=tmp_path, add=True)
+        return read(self, version)
+
+    monkeypatch.setattr(CorpusFolder, "read", replaced)
+    found = open_corpus(model, "one", folder=tmp_path)
+    assert begun == [one.version] != [found.version]
+    assert found.about.files == ("a.txt", "b.txt", "c.txt")

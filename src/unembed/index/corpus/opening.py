@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unembed.engine.model import Model
+from unembed.errors import LoadError
 from unembed.index.corpus.about import CorpusAbout
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.folder import CorpusFolder, check_same, corpora_of, missing, names_in
@@ -24,9 +25,18 @@ def open_corpus(model: Model, name: str, *, folder: Path | str | None = None) ->
 
 def open_folder(model: Model, folder: CorpusFolder) -> Corpus:
     """The corpus that a folder holds; see `open_corpus`."""
-    version = folder.published()
-    if version is None:
-        raise missing(model, folder.path.name, folder.path.parent)
+    while True:
+        version = folder.published()
+        if version is None:
+            raise missing(model, folder.path.name, folder.path.parent)
+        try:
+            return _opened(model, folder, version)
+        except LoadError:
+            if folder.published() == version:  # else another took its place meanwhile
+                raise
+
+
+def _opened(model: Model, folder: CorpusFolder, version: Path) -> Corpus:
     plan, about = folder.read(version)
     check_same(model, plan, folder)
     rows = Rows(folder, version)
