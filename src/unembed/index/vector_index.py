@@ -7,9 +7,8 @@ Thread-safe for reading. Lists and norms are held in memory; the value vectors t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar, get_args
+from collections.abc import Sequence
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,22 +34,19 @@ from unembed.index.options import (
     SimilarOptions,
     TokenSearchOptions,
 )
-from unembed.index.ranking import Postings
 from unembed.index.rows import Rows
 from unembed.index.tables import Tables
 from unembed.index.weights import SameWeights
-from unembed.index.words import Term, Vocabulary, listed
+from unembed.index.word_search import WordSearch
+from unembed.index.words import Vocabulary
 from unembed.latents.sae import direction_of, every
 from unembed.models.progress import Progress
 from unembed.options import given
 
 Array = NDArray[Any]
-Made = TypeVar("Made")
 SIDES: tuple[Side, ...] = get_args(Side)
 SEARCH, TOKEN, SIMILAR = SearchOptions(), TokenSearchOptions(), SimilarOptions()
 BROWSE, CLUSTERS = BrowseOptions(), ClustersOptions()
-
-
 NEURON = next(row for row in KINDS if row.kind == "neuron")
 
 
@@ -81,8 +77,9 @@ class VectorIndex:
         self._plan = plan
         self._tables = tables
         self._rows = Rows(model, plan, tables.columns(plan), stems, written)
-        self._lock = threading.RLock()
-        self._made: dict[str, Any] = {}
+        self._words = WordSearch(model, tables, self._rows, plan.vocab_size)
+        self._lock = threading.Lock()
+        self._kept: dict[str, Any] = {}
 
     @property
     def is_current(self) -> bool:
@@ -142,14 +139,11 @@ class VectorIndex:
         """
         self.check_current()
         asked = options.changed(**changes)
-        terms = [self.vocabulary.term(word, asked.match) for word in listed(words)]
         sides = _sides(asked.side)
-        ranked = [self._rank(one, terms, asked.ranking, asked.combine) for one in sides]
-        scores = np.max(ranked, axis=0)
+        scores, tokens = self._words.rank(words, asked, sides)
         rows = layer_rows(self._plan, asked.layers)
         found = np.flatnonzero(scores[rows.start : rows.stop] > 0) + rows.start
         order = found[np.argsort(-scores[found], kind="stable")]
-        tokens = np.concatenate([group for term in terms for group in term.groups])
         shown = page(order, asked.limit, asked.offset)
         matched = {row: self._rows.matched(row, tokens, sides) for row in shown}
         items = [self._rows.hit(row, scores[row], matched[row]) for row in shown]
@@ -296,7 +290,7 @@ class VectorIndex:
     @property
     def vocabulary(self) -> Vocabulary:
         """The words that can be searched for."""
-        return self._once("vocabulary", self._read_vocabulary)
+        return self._words.vocabulary
 
     @property
     def tables(self) -> Tables:
@@ -326,7 +320,7 @@ class VectorIndex:
 
     def warm(self) -> VectorIndex:
         """Prepare what the first queries would wait for."""
-        _ = self.vocabulary, self._postings("promoted")
+        _ = self.vocabulary, self._words.postings("promoted")
         if self.vectors.fits:
             self.vectors.whole()
         return self
@@ -334,42 +328,14 @@ class VectorIndex:
     def memory(self, name: str) -> Any:
         """What was remembered under a name, or None."""
         with self._lock:
-            return self._made.get(name)
+            return self._kept.get(name)
 
     def remember(self, name: str, value: object) -> None:
         """Keep something as long as the index is open."""
         with self._lock:
-            self._made[name] = value
-
-    def _once(self, name: str, make: Callable[[], Made]) -> Made:
-        with self._lock:
-            if name not in self._made:
-                self._made[name] = make()
-            found: Made = self._made[name]
-            return found
-
-    def _postings(self, side: str) -> Postings:
-        ids, scores = self.lists(side)
-        signed = scores if side == "promoted" else -scores
-        make = partial(Postings, ids, signed, self._plan.vocab_size)
-        return self._once(f"postings of {side}", make)
-
-    def _read_vocabulary(self) -> Vocabulary:
-        model = self._model
-        if model.tokenizer is None:
-            raise InputError(
-                f"{model.name} was loaded without a tokenizer: its tokens have no words",
-                field="words",
-                fix="load it with its tokenizer",
-            )
-        return Vocabulary(self._tables.texts(), partial(_split, model))
+            self._kept[name] = value
 
     # ------------------------------------------------------------ parts of an answer
-
-    def _rank(self, side: str, terms: Sequence[Term], ranking: str, combine: str) -> Array:
-        postings = self._postings(side)
-        rank = postings.strength if ranking == "strength" else postings.bm25
-        return rank(terms, every=combine == "all")
 
     def _direction(self, given: str | Tensor) -> tuple[int | None, Tensor]:
         if isinstance(given, str):
@@ -418,12 +384,3 @@ def _attached_to(model: Model) -> str:
 
 def _sides(side: Side) -> tuple[Side, ...]:
     return SIDES[:2] if side == "both" else (side,)
-
-
-def _split(model: Model, word: str) -> list[str]:
-    """The texts that the tokenizer cuts a word into: inside a sentence, if that is shorter."""
-    ways = [
-        model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        for text in (f" {word}", word)
-    ]
-    return [token.text for token in model.tokens(min(ways, key=len))]
