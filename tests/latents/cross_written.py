@@ -15,7 +15,7 @@ from torch import Tensor
 from unembed.engine.targets import SiteKey
 from unembed.latents.sample import activations
 
-from .written import Source
+from .written.parts import Source
 
 
 @dataclass

@@ -14,7 +14,7 @@ from torch import Tensor
 from unembed.engine.names.sites import parse_target
 from unembed.latents.sample import activations
 
-from .written import Layout, Parts, layer_normed
+from .written.parts import Layout, Parts, layer_normed
 
 N = 120
 K = 24

@@ -13,7 +13,8 @@ from unembed.errors import LoadError
 from unembed.latents import sample
 
 from .fitted import fitted
-from .written import LAYOUTS, Layout, Parts, Source
+from .written import LAYOUTS
+from .written.parts import Layout, Parts, Source
 
 FITTED = [layout for layout in LAYOUTS if layout.roles]
 

@@ -16,7 +16,7 @@ from unembed.latents import check_cross, files
 from unembed.settings import Settings
 
 from .cross_written import LAYOUTS, Clt, fitted_clt, random_clt, values_of, y_of
-from .written import Source
+from .written.parts import Source
 
 BY_NAME = {layout.name: layout for layout in LAYOUTS}
 

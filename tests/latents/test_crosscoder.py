@@ -16,7 +16,7 @@ from unembed.latents.description import Description
 from unembed.latents.sample import activations
 
 from ..contract.wiring import REPRESENTATIVES
-from .written import Source
+from .written.parts import Source
 
 PROMPT = (1, 72, 5, 33, 9, 72)
 N = 12
