@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
 from functools import partial
 
@@ -11,10 +10,8 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.analyses.attribution_graph.influence import kept, scores, shares
 from unembed.analyses.attribution_graph.interventions import held_runs
 from unembed.analyses.attribution_graph.sources import left_out
-from unembed.analyses.attribution_graph.viewer import read_graph
 from unembed.errors import CapabilityError, InputError, TargetError, TooLargeError
 from unembed.latents.autoencoder import Autoencoder, Weights
 from unembed.latents.description import Description
@@ -24,39 +21,9 @@ from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .graph_edges import edges_of
 from .held_by_hand import ByHand
+from .transcoded import BARE, PROMPT, transcoder, with_transcoders
 
-PROMPT = (1, 72, 5, 33, 9, 72)
-BARE = 1  # a layer without a transcoder
 FAMILIES = ("gpt2", "llama", "gemma2", "gpt_neox")
-
-
-def transcoder(model, layer, *, skip=False, reads="mlp_in", n=30):
-    width = model.anatomy.d_model
-    generator = torch.Generator().manual_seed(layer)
-
-    def random_numbers(*shape, size=1.0):
-        return torch.randn(*shape, generator=generator, dtype=torch.float64) * size
-
-    weights = Weights(
-        random_numbers(width, n, size=width**-0.5),
-        random_numbers(n, width, size=width**-0.5),
-        random_numbers(n, size=0.1),
-        random_numbers(width, size=0.1),
-        skip=random_numbers(width, width, size=1 / width) if skip else None,
-    )
-    reads, writes = places(f"L{layer}.{reads}>L{layer}.mlp_out")
-    says = Description(
-        "made up", "transcoder", "topk", width, width, n, reads=reads, writes=writes, k=6
-    )
-    return ue.Sae(says, weights)
-
-
-def with_transcoders(name, dtype=torch.float64, **choices):
-    model = ue.load(tiny_model(name, dtype=dtype), tokenizer=tiny_tokenizer())
-    for layer in range(model.anatomy.n_layers):
-        if layer != BARE:
-            model.attach(transcoder(model, layer, **choices), verify=False)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -200,105 +167,7 @@ def test_latents_that_are_chosen_have_the_edges_that_they_have_among_all(llama):
             assert node.bias == pytest.approx(node.value - sums)
 
 
-# ------------------------------------------------------------------ influence
-
-
-def by_paths(parts, weights):
-    """The sum over every path, one after the other."""
-    n = len(weights)
-
-    def from_node(node):
-        return sum(
-            parts[target][node] * (weights[target] + from_node(target))
-            for target in range(n)
-            if parts[target][node]
-        )
-
-    return [from_node(node) for node in range(n)]
-
-
-def random_graph(seed, n_latents=4, n_errors=2, n_tokens=2, n_logits=2):
-    """Edges among latents in order, from errors and tokens to all of these, into logits."""
-    draw = random.Random(seed)
-    size = n_latents + n_errors + n_tokens + n_logits
-    edges = torch.zeros(size, size, dtype=torch.float64)
-    first_logit = size - n_logits
-    for target in (*range(n_latents), *range(first_logit, size)):
-        for source in range(first_logit):
-            if source < n_latents and target < n_latents and source >= target:
-                continue
-            edges[target, source] = draw.gauss(0, 1)
-    weights = torch.zeros(size, dtype=torch.float64)
-    weights[first_logit:] = torch.tensor([0.6, 0.3])
-    return edges, weights, slice(0, n_latents), slice(0, n_latents + n_errors)
-
-
-def test_influence_is_the_sum_over_paths():
-    edges, weights, inner, free = random_graph(0)
-    plain = [[abs(x) / max(sum(map(abs, row)), 1e-10) for x in row] for row in edges.tolist()]
-    wanted = by_paths(plain, weights.tolist())
-    found = kept(edges, weights, inner, free, (1.0, 1.0))
-    assert found.influence.tolist() == pytest.approx(wanted)
-    tokens, errors = slice(6, 8), slice(4, 6)
-    replacement, completeness = scores(shares(edges), weights, tokens, errors)
-    assert replacement == pytest.approx(sum(wanted[6:8]) / sum(wanted[4:8]))
-    through = [wanted[node] + float(weights[node]) for node in range(10)]
-    clean = [1 - sum(row[4:6]) for row in plain]
-    inner_nodes = (0, 1, 2, 3, 8, 9)
-    assert completeness == pytest.approx(
-        sum(clean[node] * through[node] for node in inner_nodes)
-        / sum(through[node] for node in inner_nodes)
-    )
-
-
-@pytest.mark.parametrize("thresholds", [(0.5, 0.8), (0.8, 0.98), (1.0, 0.5)], ids=str)
-def test_pruning_keeps_the_largest_and_nothing_that_leads_nowhere(thresholds):
-    for seed in range(20):
-        edges, weights, inner, free = random_graph(seed)
-        found = kept(edges, weights, inner, free, thresholds)
-        order = sorted(range(10), key=lambda node: -float(found.influence[node]))
-        total, enough = 0.0, []
-        for node in order:  # the fewest that have so much together
-            if total < thresholds[0] * float(found.influence.sum()) - 1e-12:
-                enough.append(node)
-            total += float(found.influence[node])
-        nodes = set(found.nodes.nonzero()[:, 0].tolist())
-        assert {6, 7, 8, 9} <= nodes <= {*enough, 6, 7, 8, 9}
-        lines = {(int(t), int(s)) for t, s in found.edges.nonzero()}
-        for node in nodes & set(range(6)):
-            assert any(source == node for _, source in lines)
-        for node in nodes & set(range(4)):
-            assert any(target == node for target, _ in lines)
-        assert all(target in nodes and source in nodes for target, source in lines)
-
-
-def test_a_smaller_threshold_is_a_part_of_the_graph(llama):
-    whole = ue.attribution_graph(llama, PROMPT, node_threshold=0.9, labels=False)
-    fewer = whole.pruned(0.6)
-    names = {node.name for node in fewer.nodes}
-    assert names < {node.name for node in whole.nodes}
-    assert all(node.reached <= 0.6 for node in fewer.nodes if node.kind in ("latent", "error"))
-    assert set(fewer.edges) == {
-        edge for edge in whole.edges if edge.source in names and edge.target in names
-    }
-    with pytest.raises(InputError, match=r"nodes is 0.95.*0.9"):
-        whole.pruned(0.95)
-
-
-def test_fewer_edges_are_those_of_most_influence(llama):
-    whole = ue.attribution_graph(llama, PROMPT, labels=False)
-    fewer = whole.pruned(edges=0.5)
-    assert fewer.nodes == whole.nodes
-    assert fewer.edges == tuple(edge for edge in whole.edges if edge.reached <= 0.5)
-    assert 0 < len(fewer.edges) < len(whole.edges)
-    assert (fewer.node_threshold, fewer.edge_threshold) == (whole.node_threshold, 0.5)
-    assert whole.pruned(0.6, 0.5).edges == whole.pruned(edges=0.5).pruned(0.6).edges
-    assert whole.pruned().edges == whole.edges
-    with pytest.raises(InputError, match=r"edges is 1.*0.98"):
-        whole.pruned(edges=1)
-
-
-# ------------------------------------------------------------------ supernodes, labels, files
+# ------------------------------------------------------------------ supernodes, labels
 
 
 def test_supernodes_sum_edges(graph):
@@ -327,116 +196,6 @@ def test_labels_are_what_a_latent_raises_or_what_one_says(llama, graph):
     assert named.node(node.name).label == "cats"
     with pytest.raises(InputError, match="no node"):
         graph.labelled({"L9.F9": "x"})
-
-
-def test_a_file_is_read_back_identical(graph, tmp_path):
-    latents = [node.name for node in graph.nodes if node.kind == "latent"][:2]
-    graph = graph.grouped({"both": latents})
-    path = tmp_path / "graph.json"
-    path.write_text(graph.to_viewer(), "utf-8")
-    read = ue.load_graph(path)
-    for row in dataclasses.fields(graph):
-        if row.name not in ("names", "weights"):
-            assert getattr(read, row.name) == getattr(graph, row.name), row.name
-    assert read.to_viewer() == graph.to_viewer()
-    assert read.edge(graph.edges[0].source, graph.edges[0].target) == graph.edges[0].weight
-
-
-def test_the_file_has_what_the_viewer_asks_for(graph):
-    """The fields that circuit-tracer writes (frontend/graph_models.py), of the same types."""
-    data = json.loads(graph.to_viewer())
-    assert {"slug", "scan", "transcoder_list", "prompt_tokens", "prompt", "node_threshold"} <= set(
-        data["metadata"]
-    )
-    assert {"pinnedIds", "supernodes", "linkType", "clickedId", "sg_pos"} == set(data["qParams"])
-    ids = [node["node_id"] for node in data["nodes"]]
-    assert len(set(ids)) == len(ids)
-    for node in data["nodes"]:
-        assert isinstance(node["layer"], str)
-        assert isinstance(node["feature"], int)
-        if node["feature_type"] == "logit":  # read by the viewer from the text
-            assert float(node["clerp"].split("(p=")[1].split(")")[0]) == pytest.approx(
-                node["token_prob"], abs=5e-4
-            )
-    assert {link["source"] for link in data["links"]} <= set(ids)
-    assert sum(node["is_target_logit"] for node in data["nodes"]) == 1
-
-
-FOREIGN = {
-    "metadata": {
-        "slug": "dallas",
-        "scan": "gemma-2-2b",
-        "transcoder_list": [],
-        "prompt_tokens": ["<bos>", "Fact"],
-        "prompt": "<bos>Fact",
-        "node_threshold": 0.8,
-    },
-    "qParams": {"supernodes": [["say", "1_5_1"]], "pinnedIds": [], "linkType": "both"},
-    "nodes": [
-        {"node_id": "E_7_1", "feature": 1, "layer": "E", "ctx_idx": 1, "feature_type": "embedding"},
-        {
-            "node_id": "1_5_1",
-            "feature": 100005,
-            "layer": "1",
-            "ctx_idx": 1,
-            "feature_type": "cross layer transcoder",
-            "clerp": "facts",
-            "influence": 0.4,
-            "activation": 2.5,
-        },
-        {
-            "node_id": "0_1_1",
-            "feature": -1,
-            "layer": "1",
-            "ctx_idx": 1,
-            "feature_type": "mlp reconstruction error",
-        },
-        {
-            "node_id": "27_9_1",
-            "feature": 9,
-            "layer": "27",
-            "ctx_idx": 1,
-            "feature_type": "logit",
-            "token_prob": 0.5,
-            "clerp": 'Output " x" (p=0.500)',
-        },
-    ],
-    "links": [{"source": "1_5_1", "target": "27_9_1", "weight": 1.25}],
-}
-
-
-def test_a_file_of_circuit_tracer_is_read():
-    found = read_graph(json.dumps(FOREIGN))
-    assert [node.name for node in found.nodes] == [
-        "embed@1",
-        "L1.F5@1",
-        "L1.F_error@1",
-        "logit:9@1",
-    ]
-    assert found.node("L1.F5@1").value == 2.5
-    assert found.edge("L1.F5@1", "logit:9@1") == 1.25
-    assert found.supernodes[0].nodes == ("L1.F5@1",)
-    again = read_graph(found.to_viewer())
-    assert (again.nodes, again.edges) == (found.nodes, found.edges)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"metadata": {}, "nodes": [{}], "links": []}',
-        json.dumps(FOREIGN | {"links": [{"source": "?", "target": "27_9_1", "weight": 1}]}),
-        json.dumps(FOREIGN | {"nodes": FOREIGN["nodes"] * 2}),
-    ],
-    ids=["empty", "list", "object", "node", "link", "twice"],
-)
-def test_what_is_no_graph_is_refused(text, tmp_path):
-    path = tmp_path / "graph.json"
-    path.write_text(text, "utf-8")
-    with pytest.raises(InputError, match="cannot be read as an attribution graph"):
-        ue.load_graph(path)
 
 
 # ------------------------------------------------------------------ one edge, measured

@@ -14,7 +14,7 @@ import torch
 
 import unembed as ue
 
-from ..analyses.test_attribution_graph import with_transcoders
+from ..analyses.transcoded import with_transcoders
 from .conftest import ANSWER, App, own_cache, printed_by, served
 
 PROMPT = "the cat sat"
