@@ -192,11 +192,14 @@ def test_what_was_not_sent_cannot_be_built_of(app):
 def test_errors_name_files_as_they_were_sent(app):
     sent(app, b"\xff\xfe", "a.txt")
     sent(app, '{"body": "a"}', "b.jsonl")
-    for file, said in (("a.txt", "is no UTF-8 text"), ("b.jsonl", "has no 'text'")):
+    for file, said, field, value in (
+        ("a.txt", "is no UTF-8 text", "files", "a.txt"),
+        ("b.jsonl", "has no 'text'", "column", "text"),
+    ):
         answer = built(app, files=[file])
-        assert (answer.status, answer.error["field"]) == (400, "files")
+        assert (answer.status, answer.error["field"]) == (400, field)
         assert answer.error["message"].startswith(f"{file!r} {said}")
-        assert answer.error["value"] == file
+        assert answer.error["value"] == value
     for fields, field in (
         ({"name": "../a"}, "name"),
         ({"layers": [9]}, "layers"),

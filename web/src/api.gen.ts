@@ -3023,6 +3023,11 @@ export interface components {
              */
             spacy: string;
             /**
+             * Metadata
+             * @description Fields of records that are kept beside their texts.
+             */
+            metadata: string[];
+            /**
              * Sites
              * @description Whose vectors are kept: L6.resid_post, L6.z.
              */
@@ -3149,10 +3154,15 @@ export interface components {
             spacy?: string | null;
             /**
              * Column
-             * @description Where the text is in JSONL, Parquet and data sets.
+             * @description Where the text is in JSONL, CSV, Parquet and data sets.
              * @default text
              */
             column?: string;
+            /**
+             * Metadata
+             * @description Fields of records that are kept beside their texts, to filter by: author, meta.source; of CoNLL-U its comments, newdoc id.
+             */
+            metadata?: string[] | null;
             /**
              * Examples
              * @description "neurons", "heads" or "both": keep examples of every one of the layers beside the corpus, from one more pass over it; "none": a pass is made when examples are asked for.
@@ -3391,6 +3401,13 @@ export interface components {
              */
             record: number;
             /**
+             * Metadata
+             * @description Fields of its record that are kept.
+             */
+            metadata: {
+                [key: string]: string;
+            };
+            /**
              * Around
              * @description At the offsets asked for; null: beyond the sentence.
              * @default []
@@ -3590,6 +3607,11 @@ export interface components {
              * @description Only of these files, by name.
              */
             file?: string[] | null;
+            /**
+             * Metadata
+             * @description Only of records with these fields, of those that are kept: "author=Austen"; of one field one must fit, several fields must all.
+             */
+            metadata?: string[] | null;
             /**
              * Layer
              * @description Whose states are compared; absent: the last that is kept.
@@ -9367,10 +9389,15 @@ export interface components {
             spacy?: string | null;
             /**
              * Column
-             * @description Where the text is in JSONL, Parquet and data sets.
+             * @description Where the text is in JSONL, CSV, Parquet and data sets.
              * @default text
              */
             column?: string;
+            /**
+             * Metadata
+             * @description Fields of records that are kept beside their texts, to filter by: author, meta.source; of CoNLL-U its comments, newdoc id.
+             */
+            metadata?: string[] | null;
             /**
              * Examples
              * @description "neurons", "heads" or "both": keep examples of every one of the layers beside the corpus, from one more pass over it; "none": a pass is made when examples are asked for.

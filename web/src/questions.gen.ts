@@ -1366,6 +1366,10 @@ export const QUESTIONS = {
       "kind": "text",
       "default": "text"
     },
+    "metadata": {
+      "kind": "names",
+      "default": null
+    },
     "examples": {
       "kind": "choice",
       "default": "none",
@@ -1423,6 +1427,10 @@ export const QUESTIONS = {
       "low": 1
     },
     "file": {
+      "kind": "names",
+      "default": null
+    },
+    "metadata": {
       "kind": "names",
       "default": null
     },

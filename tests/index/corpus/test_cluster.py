@@ -277,7 +277,7 @@ def test_texts_are_read_without_the_model_as_with_it(family, model_of, texts, mo
         n += sum(len(each.ids) for each in sentences[-1].sentences)
     whole = StretchColumns.of(
         Stretch(*(sum((getattr(one, name) for one in sentences), ())
-                  for name in ("sentences", "files", "records", "pieces"))), {0}
+                  for name in Stretch.__dataclass_fields__)), {0}
     )  # fmt: skip
     for side in ("sentences", "tokens"):
         for name, column in getattr(whole, side).items():

@@ -31,7 +31,7 @@ def refusal(call, *args):
 def write_set(folder, said=SAID, name="data-00000-of-00001.arrow"):
     """As `datasets.save_to_disk` does."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = pyarrow.table({"text": said})
+    table = said if isinstance(said, pyarrow.Table) else pyarrow.table({"text": said})
     with (
         pyarrow.OSFile(str(folder / name), "wb") as file,
         pyarrow.ipc.new_stream(file, table.schema) as stream,

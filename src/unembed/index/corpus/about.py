@@ -29,6 +29,7 @@ class CorpusPlan:
     max_tokens: int
     spacy: str  # the pipeline with its version; "" without one
     column: str
+    metadata: tuple[str, ...] = ()  # there was none in what was built before
     expected_tokens: int = 0
     format: int = FORMAT
 
@@ -53,8 +54,10 @@ class CorpusPlan:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CorpusPlan:
         """Read back from JSON; raises KeyError, TypeError or ValueError where it is not one."""
-        values = {name: data[name] for name in cls.__dataclass_fields__}
-        return cls(**values | {"files": tuple(Source(**one) for one in data["files"])})
+        known = {"metadata": ()} | dict(data)
+        values = {name: known[name] for name in cls.__dataclass_fields__}
+        files = tuple(Source(**one) for one in data["files"])
+        return cls(**values | {"files": files, "metadata": tuple(known["metadata"])})
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class CorpusAbout(Result):
     files: Annotated[tuple[str, ...], "The files that it was read from."]
     split: Split
     spacy: Annotated[str, "The pipeline that labels come from, with versions; empty: none."]
+    metadata: Annotated[tuple[str, ...], "Fields of records that are kept beside their texts."]
     sites: Annotated[tuple[str, ...], "Whose vectors are kept: L6.resid_post, L6.z."]
     n_sentences: int
     n_tokens: Annotated[int, "Special tokens are among them."]
@@ -181,6 +185,7 @@ def about_from(plan: CorpusPlan, size: int, facts: Mapping[str, Any]) -> CorpusA
         files=tuple(source.name for source in plan.files),
         split=plan.split,
         spacy=plan.spacy,
+        metadata=plan.metadata,
         sites=tuple(site.name for site in sites_of(facts)),
         n_sentences=counts.sentences,
         n_tokens=counts.tokens,

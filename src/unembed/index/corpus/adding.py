@@ -16,7 +16,7 @@ from unembed.index.corpus.about import CorpusPlan, Site
 from unembed.index.corpus.folder import CorpusFolder, check_same, missing
 from unembed.index.corpus.rows import SENTENCES, TOKENS, Rows
 
-_SAME = ("split", "max_tokens", "spacy", "column")
+_SAME = ("split", "max_tokens", "spacy", "column", "metadata")
 
 
 @dataclass(frozen=True)

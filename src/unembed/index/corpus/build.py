@@ -230,6 +230,7 @@ class _Builder:
             max_tokens=self._work().longest,
             spacy=spacy,
             column=options.column,
+            metadata=options.metadata or (),
         )
 
     def _collect(self, progress: Progress | None) -> None:

@@ -7,7 +7,7 @@ Thread-safe.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unembed.errors import InputError
+from unembed.index.corpus.metadata import read_metadata
 from unembed.index.corpus.options import CorpusFilter
 from unembed.index.corpus.rows import LABELS, SENTENCES, TOKENS, Rows
 from unembed.index.store import Array, to_numpy
@@ -104,6 +105,8 @@ class TokenColumns:
             wanted = getattr(chosen, option)
             if wanted is not None:
                 found &= self._one_of(columns.get(option, option), option, wanted)
+        if chosen.metadata is not None:
+            found &= self._with_metadata(chosen.metadata)
         if chosen.near is not None:
             found &= self._near(self._one_of("form", "near", chosen.near), chosen.reach)
         return found
@@ -114,6 +117,30 @@ class TokenColumns:
             for one in wanted:
                 check_label(option, one, labels.names)
         return labels.among(wanted, folded)
+
+    def _with_metadata(self, wanted: Sequence[str]) -> Mask:
+        """Tokens of records that have one of the values of each field that is named."""
+        kept = self._metadata()
+        every = [read_metadata(one) for one in kept.names]
+        fits = np.ones(len(every), bool)
+        for name, values in _by_field(wanted, every).items():
+            fits &= np.array([one.get(name) in values for one in every], bool)
+        found: Mask = fits[kept.codes][self.numbers("sentence")]
+        return found
+
+    def _metadata(self) -> Labels:
+        """Of each sentence, as JSON. Raises InputError where none is kept."""
+        with self._lock:
+            if "metadata" not in self._labels:
+                if not self.rows.has_metadata():
+                    raise InputError(
+                        "this corpus keeps no fields of its records",
+                        field="metadata",
+                        fix='leave metadata out, or build it anew with metadata=["author"] '
+                        "(--metadata author)",
+                    )
+                self._labels["metadata"] = _labels(self.rows.column(SENTENCES, "metadata"))
+            return self._labels["metadata"]
 
     def _near(self, marked: Mask, reach: int) -> Mask:
         """Tokens with one of another word marked at most `reach` away, in the same sentence."""
@@ -164,6 +191,25 @@ def _fold(text: str) -> str:
     if text.isascii():
         return text.casefold()
     return normalize("NFC", normalize("NFD", text).casefold())
+
+
+def _by_field(wanted: Sequence[str], every: Sequence[Mapping[str, str]]) -> dict[str, set[str]]:
+    """The values that are asked for, by field; raises InputError for what no record has."""
+    found: dict[str, set[str]] = {}
+    for one in wanted:
+        name, _, value = one.partition("=")
+        known = sorted({record[name] for record in every if name in record})
+        if value not in known:
+            fields = sorted({name for record in every for name in record})
+            has = f"{name} {', '.join(known)}" if known else f"the fields {', '.join(fields)}"
+            raise InputError(
+                f"no record of this corpus has metadata {one!r}: it has {has[:500]}",
+                field="metadata",
+                value=one,
+                legal='as "author=Austen"',
+            )
+        found.setdefault(name, set()).add(value)
+    return found
 
 
 def _labels(column: Any) -> Labels:

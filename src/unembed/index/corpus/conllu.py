@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from unembed.index.corpus.metadata import metadata_of
 from unembed.index.corpus.pieces import Piece, Word, refused
 from unembed.index.corpus.streams import decoded
 
 LONGEST_SENTENCE = 1_000_000  # characters, with all columns: its words are known, so it is not cut
 _ID = re.compile(r"\d+([-.]\d+)?")
+_COMMENT = re.compile(r"^#([^=\n]+)=([^\n]*)$", re.MULTILINE)
 _NO_LABELS = ("_",) * 10
 
 
-def sentences(path: Path) -> Iterator[Piece]:
-    """One piece for each sentence."""
+def sentences(path: Path, metadata: Sequence[str] = ()) -> Iterator[Piece]:
+    """One piece for each sentence; metadata are comments, "# genre = news"."""
+    of_document: dict[str, str] = {}
+    for piece, block in _blocks(path):
+        comments = {name.strip(): value.strip() for name, value in _COMMENT.findall(block)}
+        of_document |= {
+            name: value for name, value in comments.items() if name.startswith("newdoc")
+        }
+        known = of_document | comments
+        yield replace(piece, metadata=metadata_of(metadata, known.__getitem__))
+
+
+def _blocks(path: Path) -> Iterator[tuple[Piece, str]]:
+    """Each sentence, and its lines."""
     rest, record, done = "", 0, 0.0
     for text, done in decoded(path):
         *whole, rest = re.split(r"\n[^\S\n]*\n", rest + text)
         for block in whole:
-            yield from _sentence(path, record, block, done)
+            for piece in _sentence(path, record, block, done):
+                yield piece, block
             record += 1
         _check_sentence(path, record, rest)
-    yield from _sentence(path, record, rest, done)
+    for piece in _sentence(path, record, rest, done):
+        yield piece, rest
 
 
 def _check_sentence(path: Path, record: int, block: str) -> None:

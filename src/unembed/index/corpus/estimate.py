@@ -58,7 +58,13 @@ def _sample(path: Path, options: CorpusOptions, most: int) -> _Sample:
     """Reads so many bytes at most, or a little more."""
     size = max(1, size_of(path))
     chars, before, kept = 0, [(0.0, 0)], []
-    for piece in pieces(path, column=options.column, lines=options.split == "lines"):
+    every = pieces(
+        path,
+        column=options.column,
+        lines=options.split == "lines",
+        metadata=options.metadata or (),
+    )
+    for piece in every:
         if piece.done != before[-1][0]:
             if before[-1][0] * size > most or chars > most:  # packed files have more than they take
                 break

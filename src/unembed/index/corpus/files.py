@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unembed.errors import InputError
@@ -16,7 +16,7 @@ from unembed.index.corpus.pieces import FORMATS, Piece, refused
 from unembed.index.corpus.records import arrow_files
 from unembed.index.corpus.streams import STRETCH, bare_suffix
 
-Reader = Callable[[Path, str], Iterator[records.Record]]
+Reader = Callable[[Path, str, Sequence[str]], Iterator[records.Record]]
 _RECORDS: dict[str, Reader] = {
     ".jsonl": records.json_lines,
     ".ndjson": records.json_lines,
@@ -97,20 +97,25 @@ def size_of(path: Path) -> int:
     return sum(part.stat().st_size for part in arrow_files(path))
 
 
-def pieces(path: Path, *, column: str = "text", lines: bool = False) -> Iterator[Piece]:
+def pieces(
+    path: Path, *, column: str = "text", lines: bool = False, metadata: Sequence[str] = ()
+) -> Iterator[Piece]:
     """A file's pieces, in order. Raises InputError for what cannot be read, with the place.
 
     Args:
         column: where the text is in JSONL, CSV, Parquet and data sets; "a.b": in b of a.
         lines: whether each line of a text is a piece, in place of a paragraph.
+        metadata: fields of records, or comments of CoNLL-U, that are kept beside their texts.
     """
     kind = ".arrow" if path.is_dir() else bare_suffix(path)
     try:
         if kind in _RECORDS:
-            yield from records.pieces_of(path, _RECORDS[kind](path, column), lines)
+            yield from records.pieces_of(path, _RECORDS[kind](path, column, metadata), lines)
         elif kind in _CONLLU:
-            yield from conllu.sentences(path)
+            yield from conllu.sentences(path, metadata)
         else:
-            yield from (plain_texts.lines if lines else plain_texts.paragraphs)(path)
+            none = "{}" if metadata else None
+            for piece in (plain_texts.lines if lines else plain_texts.paragraphs)(path):
+                yield replace(piece, metadata=none)
     except OSError as error:
         raise refused(path, f"cannot be read: {error.strerror or error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -45,6 +46,7 @@ class CorpusHit:
     row: Annotated[int, "The token's number in the corpus."]
     file: str
     record: Annotated[int, "Paragraph, line or row of the file, 0-based."]
+    metadata: Annotated[Mapping[str, str], "Fields of its record that are kept."]
     around: Annotated[
         tuple[CorpusToken | None, ...], "At the offsets asked for; null: beyond the sentence."
     ] = ()
@@ -104,6 +106,8 @@ class CorpusHits(Result):
             columns[f"{offset:+d}"] = [_token_text(item.around[order]) for item in items]
         for name in ("sentence", "file", "record"):
             columns[name] = [getattr(item, name) for item in items]
+        for name in dict.fromkeys(name for item in items for name in item.metadata):
+            columns[f"metadata.{name}"] = [item.metadata.get(name) for item in items]
         return columns
 
     def __rich__(self) -> RenderableType:

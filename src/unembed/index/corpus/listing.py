@@ -19,6 +19,7 @@ from unembed.errors import InputError
 from unembed.index.corpus.about import CorpusAbout
 from unembed.index.corpus.columns import TokenColumns
 from unembed.index.corpus.hits import CorpusHit, CorpusToken
+from unembed.index.corpus.metadata import read_metadata
 from unembed.index.corpus.rows import LABELS, NUMBERS, SENTENCES, TOKENS, Rows
 from unembed.index.store import Array
 
@@ -34,6 +35,7 @@ class Listing:
     def __init__(self, model: Model, rows: Rows, columns: TokenColumns, about: CorpusAbout) -> None:
         self._model, self._rows, self._columns, self._about = model, rows, columns, about
         room = model.settings.index_cache_bytes // SHARE
+        self._of_sentences = (*SAID, "metadata") if about.metadata else SAID
         self._held = (4 * len(COLUMNS) + TEXT_BYTES) * about.n_tokens <= room
 
     @cached_property
@@ -60,7 +62,8 @@ class Listing:
     def text(self, number: int) -> str:
         """One sentence; raises InputError where there is none of that number."""
         self._check(number)
-        return self._said([number])[number][0]
+        text: str = self._said([number])[number][0]
+        return text
 
     def _check(self, number: int) -> None:
         if not 0 <= number < len(self.starts):
@@ -134,7 +137,7 @@ class Listing:
         tokens = self._tokens_at(rows, numbers, (1, *offsets))
         found, follows = [], self._model.kind == "causal"
         for order, (row, number) in enumerate(zip(rows.tolist(), numbers, strict=True)):
-            text, file, record = about[number]
+            text, file, record, *metadata = about[number]
             found.append(
                 CorpusHit(
                     score=None if scores is None else float(scores[order]),
@@ -145,6 +148,7 @@ class Listing:
                     row=row,
                     file=file,
                     record=record,
+                    metadata=read_metadata(*metadata) if metadata else {},
                     around=tuple(self._beside(tokens, row, number, one) for one in offsets),
                 )
             )
@@ -153,15 +157,16 @@ class Listing:
     @cached_property
     def _texts(self) -> dict[str, Any]:
         """What is said of all sentences, where that is held."""
-        return self._rows.whole_columns(SENTENCES, SAID)
+        return self._rows.whole_columns(SENTENCES, self._of_sentences)
 
-    def _said(self, numbers: Sequence[int]) -> dict[int, tuple[str, str, int]]:
-        """Text, file and record of some sentences, by their numbers."""
+    def _said(self, numbers: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+        """Text, file and record of some sentences, by their numbers, and metadata that is kept."""
+        names = self._of_sentences
         if self._held:
-            said = {name: self._texts[name].take(list(numbers)) for name in SAID}
+            said = {name: self._texts[name].take(list(numbers)) for name in names}
         else:
-            said = self._rows.take(SENTENCES, numbers, SAID)
-        columns = (said[name].to_pylist() for name in SAID)
+            said = self._rows.take(SENTENCES, numbers, names)
+        columns = (said[name].to_pylist() for name in names)
         return dict(zip(numbers, zip(*columns, strict=True), strict=True))
 
     def _beside(

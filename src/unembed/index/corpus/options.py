@@ -56,7 +56,12 @@ class CorpusOptions(Options):
         'A spaCy pipeline for part of speech, dependency, entity and lemma: "en_core_web_sm", or '
         '"blank:de" for words alone; absent: words are runs of letters, without labels.',
     )
-    column: Name = option("text", "Where the text is in JSONL, Parquet and data sets.")
+    column: Name = option("text", "Where the text is in JSONL, CSV, Parquet and data sets.")
+    metadata: _Labels | None = option(
+        None,
+        "Fields of records that are kept beside their texts, to filter by: author, meta.source; of "
+        "CoNLL-U its comments, newdoc id.",
+    )
     examples: Examples = option(
         "none",
         '"neurons", "heads" or "both": keep examples of every one of the layers beside the corpus, '
@@ -105,6 +110,11 @@ class CorpusFilter(Options):
     near: _Labels | None = option(None, "One of these words is within `reach` tokens.")
     reach: Positive = option(5, "How far `near` is, in tokens of the same sentence.")
     file: _Labels | None = option(None, "Only of these files, by name.")
+    metadata: _Labels | None = option(
+        None,
+        'Only of records with these fields, of those that are kept: "author=Austen"; of one field '
+        "one must fit, several fields must all.",
+    )
 
 
 class CorpusSearchOptions(CorpusFilter):

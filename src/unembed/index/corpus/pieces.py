@@ -46,6 +46,7 @@ class Piece:
     text: str
     done: float  # which part of the file is read by now
     words: tuple[Word, ...] | None = None  # a sentence whose words are known already
+    metadata: str | None = None  # JSON: fields of its record that are kept; None: none are
 
 
 def cut_at(text: str, start: int = 0) -> int:
@@ -59,13 +60,15 @@ def cut_at(text: str, start: int = 0) -> int:
     return start + LONGEST_PIECE
 
 
-def cut(path: Path, record: int, text: str, done: float) -> Iterator[Piece]:
+def cut(
+    path: Path, record: int, text: str, done: float, metadata: str | None = None
+) -> Iterator[Piece]:
     """One text as pieces; nothing of an empty one."""
     start = 0
     while start < len(text):  # by places: a copy of what is left for each piece would be quadratic
         end = len(text) if len(text) - start <= LONGEST_PIECE else cut_at(text, start)
         if part := text[start:end].strip():
-            yield Piece(path.name, record, part, done)
+            yield Piece(path.name, record, part, done, metadata=metadata)
         start = end
 
 

@@ -10,32 +10,35 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from unembed.errors import InputError
+from unembed.index.corpus.metadata import metadata_of
 from unembed.index.corpus.pieces import Piece, cut, refused
 from unembed.index.corpus.streams import bare_suffix, decoded, lines_of, opened
 
 BATCH_ROWS, BATCH_BYTES = 256, 32 << 20  # of a table, at once: a cell may be a book
 ONE_A_LINE = "one record a line: jq -c '.[]' FILE > FILE.jsonl makes that of a list"
 
-Record = tuple[Any, float]  # what stands in the column, and which part of the file is read by now
+# what stands in the column, which part of the file is read by now, and the metadata
+Record = tuple[Any, float, str | None]
 
 
 def pieces_of(path: Path, records: Iterator[Record], lines: bool) -> Iterator[Piece]:
     """The texts of records as pieces, each line of them one if `lines`."""
-    for record, (text, done) in enumerate(records):
+    for record, (text, done, metadata) in enumerate(records):
         if text is None:
             continue
         if not isinstance(text, str):
             raise refused(path, f"has no text in record {record}, but {type(text).__name__}")
         text = text.encode("utf-8", "replace").decode()  # JSON can hold half a character
         for part in text.split("\n") if lines else (text,):
-            yield from cut(path, record, part, done)
+            yield from cut(path, record, part, done, metadata)
 
 
-def json_lines(path: Path, column: str) -> Iterator[Record]:
+def json_lines(path: Path, column: str, metadata: Sequence[str]) -> Iterator[Record]:
     """One record a line. "body.text" is `text` within `body`, unless a column is called that."""
     for number, (line, done) in enumerate(lines_of(path), 1):
         if not line.strip():
@@ -48,9 +51,10 @@ def json_lines(path: Path, column: str) -> Iterator[Record]:
             said = f"has a {type(found).__name__} in line {number}, and no record"
             raise refused(path, said, ONE_A_LINE)
         try:
-            yield _within(found, column), done
+            text = _within(found, column)
         except KeyError:
             raise _no_column(path, column, found, number) from None
+        yield text, done, metadata_of(metadata, partial(_within, found))
 
 
 def _no_column(path: Path, column: str, record: Mapping[str, Any], number: int) -> InputError:
@@ -86,13 +90,14 @@ def _within(record: Mapping[str, Any], column: str) -> Any:
     return value
 
 
-def csv_rows(path: Path, column: str) -> Iterator[Record]:
+def csv_rows(path: Path, column: str, metadata: Sequence[str]) -> Iterator[Record]:
     """Rows of CSV, or with tabs of .tsv; the first row has the names of the columns."""
     import pyarrow
     from pyarrow import csv as arrow_csv
 
     tabs = "\t" if bare_suffix(path) == ".tsv" else ","
-    _check_column(path, column, _first_row(path, tabs))
+    _check_columns(path, column, metadata, _first_row(path, tabs))
+    wanted = list(dict.fromkeys((column, *metadata)))
     try:
         with opened(path) as (file, told):
             stream = arrow_csv.open_csv(
@@ -100,12 +105,12 @@ def csv_rows(path: Path, column: str) -> Iterator[Record]:
                 read_options=arrow_csv.ReadOptions(block_size=BATCH_BYTES),
                 parse_options=arrow_csv.ParseOptions(delimiter=tabs, newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
-                    include_columns=[column], column_types={column: pyarrow.string()}
+                    include_columns=wanted, column_types=dict.fromkeys(wanted, pyarrow.string())
                 ),
             )
             for batch in stream:
-                for text in batch.column(0).to_pylist():
-                    yield text, told()
+                for row in batch.to_pylist():
+                    yield row[column], told(), metadata_of(metadata, row.__getitem__)
     except pyarrow.ArrowException as error:
         raise refused(path, f"cannot be read as CSV: {str(error).splitlines()[0]}") from None
 
@@ -115,7 +120,7 @@ def _first_row(path: Path, delimiter: str) -> list[str]:
     return next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
 
 
-def parquet_rows(path: Path, column: str) -> Iterator[Record]:
+def parquet_rows(path: Path, column: str, metadata: Sequence[str]) -> Iterator[Record]:
     import pyarrow
     from pyarrow import parquet
 
@@ -123,12 +128,14 @@ def parquet_rows(path: Path, column: str) -> Iterator[Record]:
         file = parquet.ParquetFile(path)
     except (ValueError, pyarrow.ArrowException) as error:
         raise refused(path, f"is no Parquet file: {str(error).splitlines()[0]}") from None
-    _check_column(path, column, list(_fields(file.schema_arrow)))
+    _check_columns(path, column, metadata, list(_fields(file.schema_arrow)))
     total, read = max(1, file.metadata.num_rows), 0
-    for batch in file.iter_batches(batch_size=_rows_at_once(file, column), columns=[column]):
+    wanted, at_once = list(dict.fromkeys((column, *metadata))), _rows_at_once(file, column)
+    for batch in file.iter_batches(batch_size=at_once, columns=wanted):
         read += batch.num_rows
         for row in batch.to_pylist():
-            yield _within(row, column), read / total
+            beside = metadata_of(metadata, partial(_within, row))
+            yield _within(row, column), read / total, beside
 
 
 def _rows_at_once(file: Any, column: str) -> int:
@@ -140,18 +147,20 @@ def _rows_at_once(file: Any, column: str) -> int:
     return max(1, min(BATCH_ROWS, BATCH_BYTES * int(file.metadata.num_rows) // max(1, size)))
 
 
-def data_set_rows(path: Path, column: str) -> Iterator[Record]:
+def data_set_rows(path: Path, column: str, metadata: Sequence[str]) -> Iterator[Record]:
     """What `datasets.save_to_disk` writes, one folder below for each split; or one Arrow file."""
     import pyarrow
 
     files = arrow_files(path)
+    wanted = list(dict.fromkeys(name.split(".")[0] for name in (column, *metadata)))
     for order, file in enumerate(files):
         try:
             with pyarrow.memory_map(str(file)) as mapped, _arrow_stream(mapped) as stream:
-                _check_column(path, column, list(_fields(stream.schema)))
+                _check_columns(path, column, metadata, list(_fields(stream.schema)))
                 for batch in stream:
-                    for row in batch.select([column.split(".")[0]]).to_pylist():
-                        yield _within(row, column), (order + 1) / len(files)
+                    for row in batch.select(wanted).to_pylist():
+                        beside = metadata_of(metadata, partial(_within, row))
+                        yield _within(row, column), (order + 1) / len(files), beside
         except pyarrow.ArrowException as error:
             raise refused(path, f"has a damaged file, {file.name}: {error}") from None
 
@@ -190,12 +199,13 @@ def _fields(schema: Any, before: str = "") -> Iterator[str]:
             yield from _fields(field.type, f"{before}{field.name}.")
 
 
-def _check_column(path: Path, column: str, names: Sequence[str]) -> None:
-    if column not in names:
-        known = ", ".join(names)
-        raise InputError(
-            f"{path.name} has no column {column!r}: it has {known or 'none'}",
-            field="column",
-            value=column,
-            legal=known,
-        )
+def _check_columns(path: Path, column: str, metadata: Sequence[str], names: Sequence[str]) -> None:
+    for option, wanted in (("column", column), *(("metadata", one) for one in metadata)):
+        if wanted not in names:
+            known = ", ".join(names)
+            raise InputError(
+                f"{path.name} has no column {wanted!r}: it has {known or 'none'}",
+                field=option,
+                value=wanted,
+                legal=known,
+            )

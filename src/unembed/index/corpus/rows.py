@@ -33,6 +33,7 @@ class Stretch:
     files: tuple[str, ...]  # of each sentence
     records: tuple[int, ...]
     pieces: tuple[int, ...]  # running numbers over all files
+    metadata: tuple[str | None, ...]  # JSON of text; None where none is kept
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class StretchColumns:
             "n": np.array(sizes, np.int32),
             "whole": np.array([one.whole for one in stretch.sentences], np.int8),
         }
+        if any(one is not None for one in stretch.metadata):
+            sentences["metadata"] = [one or "{}" for one in stretch.metadata]
         return cls(sentences, _token_columns(stretch, special))
 
 
@@ -92,6 +95,11 @@ class Rows(Store):
         """The first row of each sentence, and how many it has."""
         first, n = (to_numpy(self.column(SENTENCES, name)) for name in ("first", "n"))
         return first, n
+
+    def has_metadata(self) -> bool:
+        """Whether fields of records are kept."""
+        with self.reading():
+            return "metadata" in self._open(SENTENCES).schema.names
 
     def check_apart(self, sites: Sequence[Site], n: int) -> None:
         """Raise LoadError unless the tables in a bucket can be reached, and have n rows each."""

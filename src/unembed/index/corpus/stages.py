@@ -57,11 +57,12 @@ class Work:
 
         `number` is that of the first piece of the files.
         """
-        lines = self.options.split == "lines"
+        column, lines = self.options.column, self.options.split == "lines"
+        metadata = self.options.metadata or ()
         held: list[tuple[int, Piece]] = []
         size = 0
         for path in self.paths:
-            for piece in pieces(path, column=self.options.column, lines=lines):
+            for piece in pieces(path, column=column, lines=lines, metadata=metadata):
                 if self.cancel is not None:
                     self.cancel.check()
                 if number >= first:

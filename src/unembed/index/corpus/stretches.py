@@ -19,13 +19,13 @@ def read_stretch(
 ) -> Stretch:
     """Sentences of pieces, each with its running number, as the model reads them."""
     rows = [
-        (sentence, piece.file, piece.record, number)
+        (sentence, piece.file, piece.record, number, piece.metadata)
         for (number, piece), own in zip(numbered, found, strict=True)
         for one in own
         for sentence in read_sentence(model, piece.text, one, longest)
     ]
-    sentences, files, records, numbers = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Stretch(sentences, files, records, numbers)
+    sentences, files, records, numbers, metadata = zip(*rows, strict=True) if rows else ((),) * 5
+    return Stretch(sentences, files, records, numbers, metadata)
 
 
 def token_rows(stretch: Stretch, first: int) -> Iterator[tuple[int, tuple[int, ...]]]:
