@@ -15,7 +15,7 @@ import time
 import torch
 
 import unembed as ue
-from _harness import Figure, Work, parser, report
+from _harness import Figure, Work, parser, report, seconds
 from unembed.latents.autoencoder import Weights
 from unembed.latents.description import Description
 from unembed.latents.load import places
@@ -63,12 +63,27 @@ def figure(name: str, work: Work, promise: float, times: int) -> Figure:
     return Figure(name, best, promise, f"the best of {times}", " s")
 
 
+def print_estimates(model: ue.Model, several: list[int]) -> None:
+    """Seconds as estimated beside those taken, by how many latents are nodes."""
+    for latents in several:
+        start = time.perf_counter()
+        found = ue.estimate_graph(model, PROMPT, latents=latents)
+        asking = time.perf_counter() - start
+        took = seconds(lambda n=latents: ue.attribution_graph(model, PROMPT, latents=n))
+        print(
+            f"{found.n_nodes:,} nodes: estimated {found.seconds:.1f} s in {asking:.1f} s, "
+            f"{took:.1f} s taken; {found.memory / 1e6:,.0f} MB",
+            file=sys.stderr,
+        )
+
+
 def main() -> int:
     chosen = parser("How long an attribution graph takes.").parse_args()
     torch.set_num_threads(chosen.threads)
     model, times = loaded(), 1 if chosen.quick else 2
     graph = ue.attribution_graph(model, PROMPT)
     edge = graph.edges[len(graph.edges) // 2]
+    print_estimates(model, [200, 2000, graph.n_active])
     tokens = f"{len(graph.tokens)} tokens, {graph.n_active:,} active latents"
     every = graph.n_active
     figures = [

@@ -44,7 +44,7 @@ def of_corpus(model, folder):
 
 
 def of_transcoders():
-    """A graph and an edge of it, of a model with a made-up transcoder."""
+    """A graph, an edge of it and what it takes, of a model with a made-up transcoder."""
     model = ue.load(tiny_model("gpt2"), tokenizer=tiny_tokenizer())
     width = model.anatomy.d_model
     reads, writes = SiteKey("mlp_in", 1), SiteKey("mlp_out", 1)
@@ -56,7 +56,11 @@ def of_transcoders():
     model.attach(ue.Sae(says, Weights(rows, rows, bias, bias)), verify=False)
     graph = ue.attribution_graph(model, PROMPT)
     edge = graph.edges[0]
-    return [graph, ue.measure_edge(model, PROMPT, edge.source, edge.target)]
+    return [
+        graph,
+        ue.measure_edge(model, PROMPT, edge.source, edge.target),
+        ue.estimate_graph(model, PROMPT),
+    ]
 
 
 class Guessing:
@@ -270,7 +274,7 @@ def axes_of(result):
 @every_result
 def test_a_result_has_arrays(name, results):
     axes = axes_of(results[name])
-    assert axes or name == "TrainingEstimate"  # a few numbers
+    assert axes or name in ("TrainingEstimate", "GraphEstimate")  # a few numbers
     assert set(results[name].arrays()) <= set(axes)
 
 
@@ -337,4 +341,5 @@ def test_a_token_is_written_the_same_way_everywhere(results):
         # of many at once, path patches one number a node; an edge is of nodes
         untold = ue.HeadScores | ue.SaeCheck | ue.Thumbnails | ue.HeadRelations | ue.PathPatches
         untold |= ue.ExplanationScores | ue.SaeTraining | ue.TrainingEstimate | ue.MeasuredEdge
+        untold |= ue.GraphEstimate
         assert found or isinstance(result, untold)

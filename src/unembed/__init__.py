@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from unembed.analyses.attribution.options import AttributionOptions
     from unembed.analyses.attribution.result import Attribution
     from unembed.analyses.attribution_graph.build import attribution_graph
+    from unembed.analyses.attribution_graph.estimate import GraphEstimate, estimate_graph
     from unembed.analyses.attribution_graph.measured import measure_edge
     from unembed.analyses.attribution_graph.options import EdgeOptions, GraphOptions
     from unembed.analyses.attribution_graph.result import AttributionGraph, MeasuredEdge
@@ -233,9 +234,11 @@ _HOME = {
     # attribution graphs
     "AttributionGraph": "unembed.analyses.attribution_graph.result",
     "EdgeOptions": "unembed.analyses.attribution_graph.options",
+    "GraphEstimate": "unembed.analyses.attribution_graph.estimate",
     "GraphOptions": "unembed.analyses.attribution_graph.options",
     "MeasuredEdge": "unembed.analyses.attribution_graph.result",
     "attribution_graph": "unembed.analyses.attribution_graph.build",
+    "estimate_graph": "unembed.analyses.attribution_graph.estimate",
     "load_graph": "unembed.analyses.attribution_graph.viewer",
     "measure_edge": "unembed.analyses.attribution_graph.measured",
     # tracing and circuits
@@ -353,6 +356,7 @@ __all__ = [
     "FlowOptions",
     "Generation",
     "GenerationOptions",
+    "GraphEstimate",
     "GraphOptions",
     "HeadRelations",
     "HeadRelationsOptions",
@@ -419,6 +423,7 @@ __all__ = [
     "cut_capture",
     "errors",
     "estimate_corpus",
+    "estimate_graph",
     "estimate_training",
     "explain",
     "find_circuit",

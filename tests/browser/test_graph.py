@@ -180,3 +180,39 @@ def test_without_transcoders_it_says_how_to_attach_one(app: App):
         "unembed serve gemma3-270m --sae 'SOURCE@L9.mlp_in>L9.mlp_out'"
     )
     app.assert_accessible()
+
+
+def test_what_a_graph_takes_is_said_before_a_long_one_starts(there: App, transcoded: Any):
+    """The server's own estimate, of which only the seconds are made up."""
+    page = there.page
+    bodies: list[dict[str, Any]] = []
+
+    def slow(route: Any) -> None:
+        bodies.append(json.loads(route.request.post_data))
+        told = route.fetch()
+        route.fulfill(response=told, json={**told.json(), "seconds": 240.0})
+
+    page.route("**/api/graph/estimate", slow)
+    there.open(PAGE)
+    page.get_by_test_id("start-graph").wait_for(timeout=ANSWER)
+    wanted = ue.estimate_graph(transcoded, PROMPT)
+    said = there.text("graph-cost")
+    assert f"About 4 min · {-(-wanted.memory // 1000)} kB" in said
+    assert f"{wanted.n_nodes} nodes before any is pruned" in said
+    assert page.get_by_test_id("graph-canvas").count() == 0
+    there.assert_accessible()
+    page.get_by_test_id("set-latents").click()
+    page.get_by_test_id("graph-latents").fill("20")
+    with page.expect_response("**/api/graph/estimate"):
+        page.keyboard.press("Enter")
+    fewer = ue.estimate_graph(transcoded, PROMPT, latents=20)
+    words = f"{fewer.n_nodes} nodes before any is pruned"
+    page.get_by_test_id("graph-estimate").get_by_text(words).wait_for(timeout=ANSWER)
+    page.keyboard.press("Escape")
+    page.get_by_test_id("graph-cost").get_by_text(words).wait_for(timeout=ANSWER)
+    assert [body.get("latents") for body in bodies] == [None, 20]
+    page.get_by_test_id("start-graph").click()
+    page.get_by_test_id("graph-canvas").wait_for(timeout=ANSWER)
+    assert page.get_by_test_id("graph-cost").count() == 0
+    graph = ue.attribution_graph(transcoded, PROMPT, latents=20)
+    assert f"{len(graph.nodes)} nodes" in there.text("graph-readout")

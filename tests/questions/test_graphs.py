@@ -121,6 +121,23 @@ def test_tables_and_the_viewers_file(cli, source, attached, tmp_path):
         assert "is a folder" in err
 
 
+def test_an_estimate_is_the_same_in_all_three(app, cli, source, attached):
+    """Of all but the seconds, which are measured each time."""
+    asked = {name: value for name, value in GRAPH.items() if name != "prompt"}
+    python = ue.estimate_graph(attached, PROMPT, **asked).to_dict()
+    http = post(app, "/api/graph/estimate", GRAPH).json()
+    words = ("--target", "#40", "--distractor", "a", "--latents", "30", "--node-threshold", "0.9")
+    status, out, err = cli("graph", source, PROMPT, *words, "--json", *typed(), "--estimate")
+    assert status == 0, err
+    typed_in = json.loads(out)
+    for found in (python, http, typed_in):
+        assert found.pop("seconds") > 0
+    assert python == http == typed_in
+    status, out, err = cli("graph", source, PROMPT, *typed(), "--estimate")
+    assert status == 0, err
+    assert "nodes before any is pruned" in out
+
+
 @pytest.mark.drawing
 def test_the_page_of_the_command_line(cli, source, attached, tmp_path):
     page = tmp_path / "graph.html"

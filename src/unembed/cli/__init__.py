@@ -281,11 +281,15 @@ def graph(
     prompt: Typed,
     viewer: graph_command.Viewer = None,
     html: graph_command.Html = None,
+    estimate: graph_command.Estimate = False,
     as_json: options.Json = False,
     fields: dict[str, Any],
 ) -> None:
     """Which latents of transcoders (--sae) make which others, and the answer."""
-    graph_command.graph(loading, prompt, fields, viewer=viewer, html=html, as_json=as_json)
+    if estimate:
+        graph_command.estimate(loading, prompt, fields, as_json=as_json)
+    else:
+        graph_command.graph(loading, prompt, fields, viewer=viewer, html=html, as_json=as_json)
 
 
 @app.command(cls=TextCommand)

@@ -17,6 +17,7 @@ from unembed.figures.files import check_path, write_whole
 from unembed.questions.requests import EdgeRequest, GraphRequest
 
 if TYPE_CHECKING:
+    from unembed.analyses.attribution_graph.estimate import GraphEstimate
     from unembed.analyses.attribution_graph.result import AttributionGraph, GraphNode, MeasuredEdge
     from unembed.session import Job, Session
 
@@ -40,6 +41,10 @@ Html = Annotated[
         rich_help_panel="Output",
         show_default=False,
     ),
+]
+
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Say what it would take, and make no graph.")
 ]
 
 
@@ -75,6 +80,13 @@ def _wrote(path: Path) -> None:
     console.print(f"Wrote {path.resolve()}.")
 
 
+def estimate(loading: Loading, prompt: Typed, fields: dict[str, Any], *, as_json: bool) -> None:
+    """See `unembed graph --estimate`."""
+    asked = validated(GraphRequest, prompt.fields() | fields)
+    found = ask(loading, _estimate, asked, Console(stderr=True))
+    print_json(found.to_json()) if as_json else print(found.summary())
+
+
 def edge(loading: Loading, prompt: Typed, fields: dict[str, Any], *, as_json: bool) -> None:
     """See `unembed edge`."""
     asked = validated(EdgeRequest, prompt.fields() | fields)
@@ -89,6 +101,12 @@ def _graph(session: Session, job: Job, asked: GraphRequest) -> AttributionGraph:
     from unembed.questions import graphs  # here, not above: it imports torch
 
     return graphs.graph(session, job, asked)
+
+
+def _estimate(session: Session, job: Job, asked: GraphRequest) -> GraphEstimate:
+    from unembed.questions import graphs
+
+    return graphs.estimate(session, job, asked)
 
 
 def _edge(session: Session, job: Job, asked: EdgeRequest) -> MeasuredEdge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from unembed.analyses.attribution_graph.build import attribution_graph
+from unembed.analyses.attribution_graph.estimate import GraphEstimate, estimate_graph
 from unembed.analyses.attribution_graph.measured import measure_edge
 from unembed.analyses.attribution_graph.options import EdgeOptions, GraphOptions
 from unembed.analyses.attribution_graph.result import AttributionGraph, MeasuredEdge
@@ -29,6 +30,16 @@ def graph(session: Session, job: Job, request: GraphRequest) -> AttributionGraph
     labels, why_not = said_of(session, (one.name.partition("@")[0] for one in found.nodes))
     notes = found.notes if why_not is None else (*found.notes, why_not)
     return replace(found.said(labels), notes=notes)
+
+
+def estimate(session: Session, job: Job, request: GraphRequest) -> GraphEstimate:
+    """What such a graph would take."""
+    return estimate_graph(
+        session.model,
+        read_of(session.model, request).prompt,
+        options=request.only(GraphOptions),
+        cancel=job.cancel,
+    )
 
 
 def edge(session: Session, job: Job, request: EdgeRequest) -> MeasuredEdge:

@@ -16,6 +16,7 @@ from unembed.analyses.attention.result import (
     ThumbnailsComparison,
 )
 from unembed.analyses.attribution.result import AttributionComparison
+from unembed.analyses.attribution_graph.estimate import GraphEstimate
 from unembed.analyses.attribution_graph.result import AttributionGraph, MeasuredEdge
 from unembed.analyses.circuits.result import Circuit
 from unembed.analyses.component.result import Component
@@ -273,6 +274,15 @@ async def graph(request: Request, body: requests.GraphRequest) -> Response:
     session = session_of(request)
     return await compute(
         request, body, lambda job: json_bytes(graph_question.graph(session, job, body))
+    )
+
+
+@router.post("/api/graph/estimate", responses=work_responses(wire.body_of(GraphEstimate)))
+async def graph_estimate(request: Request, body: requests.GraphRequest) -> Response:
+    """Nodes, time and memory of an attribution graph, from its pass and a few ways back."""
+    session = session_of(request)
+    return await compute(
+        request, body, lambda job: json_bytes(graph_question.estimate(session, job, body))
     )
 
 

@@ -47,6 +47,7 @@ API: tuple[Entry, ...] = (
     Entry("/api/circuit", ("POST",)),
     Entry("/api/circuit/pairs", ("POST",)),
     Entry("/api/graph", ("POST",)),
+    Entry("/api/graph/estimate", ("POST",)),
     Entry("/api/graph/edge", ("POST",)),
     Entry("/api/patch", ("POST",)),
     Entry("/api/patch/path", ("POST",)),

@@ -69,12 +69,23 @@ def attribution_graph(
         TooLargeError: more than `max_graph_latents`, or than `max_capture_bytes` has room for.
     """
     options = chosen(options, given(target=target) | changes, {})
+    return begun(model, prompt, options, cancel, progress).graph()
+
+
+def begun(
+    model: Loaded,
+    prompt: Prompt,
+    options: GraphOptions,
+    cancel: Cancel | None = None,
+    progress: Progress | None = None,
+) -> Work:
+    """A graph before anything is run. Raises as `attribution_graph` does."""
     check_linear(model)
     transcoders(model)
     read = model.read_prompt(prompt)
     _check_size(model, options, len(read.ids))
     objective = asked(model, read, options.target, options.distractor, options.position)
-    return _Work(model, read, objective, options, cancel, progress).graph()
+    return Work(model, read, objective, options, cancel, progress)
 
 
 def _check_size(model: Loaded, options: GraphOptions, n_positions: int) -> None:
@@ -108,8 +119,10 @@ class Chosen:
     unexplored: float
 
 
-class _Work:
-    """One graph."""
+class Work:
+    """One graph: a run and what is held of it, latents chosen by ways back, and what is made of
+    them. `ran` comes first; a part alone is for measuring.
+    """
 
     def __init__(
         self,
@@ -123,13 +136,29 @@ class _Work:
         self.model, self.read, self.objective, self.options = model, read, objective, options
         self.cancel, self.progress = cancel, progress
 
-    @torch.no_grad()
     def graph(self) -> AttributionGraph:
+        """All of it."""
+        self.ran()
+        return self.made_of(self.chosen())
+
+    @torch.no_grad()
+    def ran(self) -> None:
+        """One pass, and layers held as they are in it."""
         seen = run_for_graph(self.model, self.read, self._position, self.cancel, self.progress)
+        self.seen = seen
         self.found, self.sources = answers(seen, self.objective, self.options), sources(seen)
         held_layers = held(seen, list(self.sources.transcoded))
         self.edges = Edges(held_layers, self.sources, self.cancel)
-        made = self._chosen()
+
+    @property
+    def most(self) -> int:
+        """How many latents are nodes."""
+        return min(self.options.latents, self.sources.n_latents)
+
+    @torch.no_grad()
+    def made_of(self, made: Chosen) -> AttributionGraph:
+        """Pruned and named: a graph of latents that were chosen."""
+        seen = self.seen
         weights, counted = self._square(made)
         n, tokens = len(made.columns), len(self.found) + self.sources.n_positions
         inner, free = slice(0, n), slice(0, len(weights) - tokens)
@@ -173,26 +202,28 @@ class _Work:
             return self.found[0].words
         return f"logits of {len(self.found)} tokens"
 
-    def _chosen(self) -> Chosen:
+    @torch.no_grad()
+    def answered(self) -> Float[Tensor, "answer source"]:
+        """The edges into what is explained."""
+        last = self.model.anatomy.n_layers
+        return self.edges.rows([Start(last, self._position, one.direction) for one in self.found])
+
+    @torch.no_grad()
+    def chosen(self) -> Chosen:
         """The latents with most influence, found from the answers back, a batch at a time."""
-        n_latents = self.sources.n_latents
-        most = min(self.options.latents, n_latents)
-        starts = [
-            Start(self.model.anatomy.n_layers, self._position, one.direction) for one in self.found
-        ]
-        answered = self.edges.rows(starts)
+        n_latents, most, answered = self.sources.n_latents, self.most, self.answered()
         columns: list[int] = []
         rows = answered[:0]
         while len(columns) < most:
             if self.progress is not None:
                 self.progress("edges", len(columns), most)
-            reach = self._reach(answered, rows, columns)[:n_latents]
+            reach = self.reach(answered, rows, columns)[:n_latents]
             reach[columns] = -1.0
             batch = min(BATCH, most - len(columns))
             chosen_now = reach.topk(batch).indices.tolist()
             more = self.edges.rows(self.edges.latent_starts(chosen_now))
             columns, rows = [*columns, *chosen_now], torch.cat([rows, more])
-        reach = self._reach(answered, rows, columns)
+        reach = self.reach(answered, rows, columns)
         ends = reach.clone()
         ends[columns] = 0.0
         whole = float(ends.sum())
@@ -201,7 +232,8 @@ class _Work:
         rows = torch.cat([rows[order], answered])
         return Chosen([columns[number] for number in order], rows, unexplored)
 
-    def _reach(self, answered: Tensor, rows: Tensor, columns: list[int]) -> Tensor:
+    @torch.no_grad()
+    def reach(self, answered: Tensor, rows: Tensor, columns: list[int]) -> Tensor:
         """The influence of every source, as far as edges into latents are known."""
         counted = self._counted(answered)
         now = counted @ shares(answered)

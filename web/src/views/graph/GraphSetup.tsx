@@ -6,11 +6,12 @@ import { LIMITS } from '../../questions.gen';
 import { Check, Choice } from '../../shared/parts/Choice';
 import { FlipButton, ViewToggles } from '../../shared/parts/toggles';
 import { useSpec } from '../../shared/state/store';
+import { costWords, type Cost } from './estimate';
 import { FromFile } from './GraphFile';
 import { GRAPH, setGraph, useGraphSpec, usePassing, type Graph } from './graphState';
 import { useOpened, type GraphAnswer } from './query';
 
-export function GraphSetup({ answer }: { answer: GraphAnswer | null }) {
+export function GraphSetup({ answer, cost }: { answer: GraphAnswer | null; cost: Cost }) {
   const state = useGraphSpec();
   const { target, distractor } = useSpec();
   const { opened } = useOpened();
@@ -34,7 +35,7 @@ export function GraphSetup({ answer }: { answer: GraphAnswer | null }) {
             says={`at most ${state.latents.toLocaleString('en')}`}
             changed={changed('latents', 'node_threshold', 'edge_threshold', 'labels')}
           >
-            <LatentsMenu />
+            <LatentsMenu cost={cost} />
           </Choice>
         </>
       )}
@@ -113,7 +114,7 @@ function ExplainedMenu() {
   );
 }
 
-function LatentsMenu() {
+function LatentsMenu({ cost }: { cost: Cost }) {
   const state = useGraphSpec();
   return (
     <>
@@ -150,6 +151,13 @@ function LatentsMenu() {
       >
         Label latents
       </Check>
+      <p className="option-note" data-testid="graph-estimate" aria-live="polite">
+        {cost.known === null
+          ? cost.busy
+            ? 'What it takes is being estimated …'
+            : ''
+          : `It takes ${costWords(cost.known)}.`}
+      </p>
       <p className="option-note">
         These ask the server again. The sliders beside this menu show fewer of what it answered, at
         once.

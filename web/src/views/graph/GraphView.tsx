@@ -10,7 +10,9 @@ import { useSpec } from '../../shared/state/store';
 import { isAsked } from '../../shared/text/chat';
 import type { ViewProps } from '../../shared/view';
 import { GraphAside } from './GraphAside';
+import { useCost } from './estimate';
 import { GraphCanvas } from './GraphCanvas';
+import { GraphCost } from './GraphCost';
 import { CloseFile, WithoutPrompt } from './GraphFile';
 import { GraphFormula } from './GraphFormula';
 import { GraphSave } from './GraphSave';
@@ -20,6 +22,7 @@ import { useGraphSpec, usePassing } from './graphState';
 import { isTranscoder, useSaid } from './labels';
 import { NoTranscoders } from './NoTranscoders';
 import {
+  graphAsked,
   measurable,
   useGraph,
   useMeasuredEdge,
@@ -35,18 +38,25 @@ export function GraphView({ model, experiment, cellWidth, welcome }: ViewProps) 
   const { chosen, measured } = spec.graph;
   const bare = model !== null && !model.attached.some(isTranscoder);
   const ready = model !== null && !bare && (experiment.tokens?.length ?? 0) > 0;
-  const analysis = useGraph(spec, experiment.position, ready && opened === null);
+  const asked = graphAsked(spec, experiment.position);
+  const asks = ready && opened === null && asked.asks;
+  const cost = useCost(asked, asks);
+  const analysis = useGraph(asked, asks && cost.begun);
   const answer = useSaid(opened?.graph ?? (bare || welcome ? null : analysis.data), model);
   const shown = useShown(answer);
-  const asks = chosen !== null && measured && measurable(chosen) !== null;
+  const measures = chosen !== null && measured && measurable(chosen) !== null;
   const there = chosen !== null && (shown?.whole.edgeOf.has(chosen) ?? false);
   const edge = useMeasuredEdge(
     spec,
     chosen,
-    ready && opened === null && analysis.current && asks && there,
+    ready && opened === null && analysis.current && measures && there,
   );
   const busy =
-    edge.busy || edge.cancelled ? (['graph-edge', edge] as const) : (['graph', analysis] as const);
+    edge.busy || edge.cancelled
+      ? (['graph-edge', edge] as const)
+      : cost.busy || cost.cancelled
+        ? (['estimate', cost] as const)
+        : (['graph', analysis] as const);
   return (
     <>
       <ViewBar status={<Status kind={busy[0]} analysis={busy[1]} waiting={experiment.waiting} />}>
@@ -55,14 +65,19 @@ export function GraphView({ model, experiment, cellWidth, welcome }: ViewProps) 
         ) : null}
         {answer && (opened?.own ?? true) ? <GraphFormula answer={answer} /> : null}
       </ViewBar>
-      {welcome && !opened ? <WithoutPrompt welcome={welcome} /> : <GraphSetup answer={answer} />}
+      {welcome && !opened ? (
+        <WithoutPrompt welcome={welcome} />
+      ) : (
+        <GraphSetup answer={answer} cost={cost} />
+      )}
       {welcome ? null : <TokenStrip experiment={experiment} cellWidth={cellWidth} />}
       <ErrorNote
-        error={experiment.error ?? (opened ? null : analysis.error)}
-        retry={experiment.error ? experiment.retry : analysis.retry}
+        error={experiment.error ?? (opened ? null : (cost.error ?? analysis.error))}
+        retry={(experiment.error ? experiment : cost.error ? cost : analysis).retry}
         stale={answer !== null}
       />
       {bare && !opened && !welcome ? <NoTranscoders model={model} /> : null}
+      {asks && !analysis.current ? <GraphCost cost={cost} busy={analysis.busy} /> : null}
       {answer && shown ? (
         <Area
           {...{ answer, opened, model, edge }}

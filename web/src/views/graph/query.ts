@@ -9,26 +9,33 @@ import { graphBody, isNodeName } from './graphState';
 export type GraphAnswer = Schemas['AttributionGraph'];
 export type EdgeAnswer = Schemas['MeasuredEdge'];
 
+/** A graph as it is asked for, made or estimated. */
+export interface GraphAsked {
+  key: readonly unknown[];
+  body: Omit<Schemas['GraphRequest'], 'job'>;
+  /** There is something to ask. */
+  asks: boolean;
+}
+
 /** Edits are no part of it: the prompt is run as it is. */
-export function useGraph(spec: Spec, position: number | null, enabled: boolean) {
+export function graphAsked(spec: Spec, position: number | null): GraphAsked {
   const asked = askedOf(spec);
   const options = {
     ...graphBody(spec.graph),
     target: spec.target || null,
     distractor: spec.distractor || null,
   };
-  const asks = isAsked(spec) && position !== null;
-  return useAnalysis('graph', [asked, position, options], enabled && asks, (job, signal) =>
+  return {
+    key: [asked, position, options],
+    body: { ...asked, position: position ?? -1, ...options } as GraphAsked['body'],
+    asks: isAsked(spec) && position !== null,
+  };
+}
+
+export function useGraph({ key, body, asks }: GraphAsked, enabled: boolean) {
+  return useAnalysis('graph', [...key], enabled && asks, (job, signal) =>
     timedAnswer(
-      api.POST('/api/graph', {
-        body: {
-          ...asked,
-          position: position ?? -1,
-          ...options,
-          job,
-        } as Schemas['GraphRequest'],
-        signal,
-      }),
+      api.POST('/api/graph', { body: { ...body, job } as Schemas['GraphRequest'], signal }),
     ),
   );
 }
