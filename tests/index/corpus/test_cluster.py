@@ -140,6 +140,7 @@ def test_a_build_on_ray_keeps_what_one_here_keeps_though_a_process_dies(
     assert_same(kept(found), wanted)
     here = index_corpus(model, texts, "here", LAYERS, folder=tmp_path)
     assert found.search("The girl", 1).items == here.search("The girl", 1).items
+    assert {total for *_, total in said} == {len(here)}
     assert said[-1][1] == len(here)
 
 

@@ -137,6 +137,7 @@ class ClusterStages(OnRay):
         """See `Stages.build`."""
         if n_before is not None:
             self._read_on(rows, n_before)
+        self._watch.ends_at(rows.n_tokens)
         for first, sites in without_vectors(rows, self._work.sites):
             self._watch.begin_at(first)
             self._add_vectors(rows, first, sites)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,11 +19,13 @@ from unembed.index.corpus.lists import seconds_of_lists
 from unembed.index.corpus.options import CorpusOptions
 from unembed.index.corpus.pieces import Piece
 from unembed.index.corpus.rows import Rows
+from unembed.index.corpus.stretches import read_stretch
 from unembed.index.corpus.tagging import PlainTagger, Tagger
-from unembed.index.corpus.trial import Places, Seconds, Trial, clock
+from unembed.index.corpus.trial import Places, Seconds, Trial, clock, stretch_of
 from unembed.result import Columns, Result
 
 _FILES, _SAMPLE_BYTES = 16, 16 << 20  # files that are looked into, and how far into all of them
+_PART_CHARS = 60_000  # that are read as a build reads them, to know how many tokens are added
 _PIECES = 1200  # of all files, that tokens are counted in; a batch is made of some hundred
 
 
@@ -88,18 +90,35 @@ def expected_tokens(model: Model, paths: Sequence[Path], options: CorpusOptions)
 
 
 def expected_rows(model: Model, paths: Sequence[Path], options: CorpusOptions) -> int:
-    """About how many tokens a corpus of the files has; sentences end where plain rules say."""
+    """About how many tokens a corpus of the files has: those around each sentence, or part of one,
+    are among them. Exact of some pages whose sentences are not spaCy's to find.
+    """
     found = _measured(model, paths, options)
-    n_special = len(model.tokenizer("", verbose=False)["input_ids"])
-    each = max(8, min(options.max_tokens, model.max_positions) - n_special)
+    part = _part(found.sampled)
     words = PlainTagger()
-    words.submit(found.sampled, options.split != "sentences")
-    parts = sum(
-        -(-found.tokens_in(one.end - one.start) // each)
-        for sentences in words.result()
-        for one in sentences
+    words.submit(part, options.split != "sentences")
+    longest = min(options.max_tokens, model.max_positions)
+    stretch = read_stretch(model, list(enumerate(part)), words.result(), longest)
+    kept = sum(len(sentence.ids) for sentence in stretch.sentences)
+    return round(found.tokens * kept / max(1, _tokens_in(model, part)))
+
+
+def _part(sampled: Sequence[Piece]) -> Sequence[Piece]:
+    """All where they are short, else some of each length, none longer than all may be."""
+    if sum(len(piece.text) for piece in sampled) <= _PART_CHARS:
+        return sampled
+    return [
+        replace(piece, text=piece.text[:_PART_CHARS]) if len(piece.text) > _PART_CHARS else piece
+        for piece in stretch_of(sampled, _PART_CHARS)
+    ]
+
+
+def _tokens_in(model: Model, some: Sequence[Piece]) -> int:
+    """Without special ones."""
+    return sum(
+        len(model.tokenizer(piece.text, add_special_tokens=False, verbose=False)["input_ids"])
+        for piece in some
     )
-    return round(found.tokens * (1 + n_special * parts / max(1, found.sampled_tokens)))
 
 
 @dataclass(frozen=True)
@@ -108,12 +127,6 @@ class _Measured:
 
     tokens: float
     sampled: list[Piece]
-    sampled_tokens: int
-    sampled_chars: int
-
-    def tokens_in(self, chars: int) -> float:
-        """Of so many characters."""
-        return chars * self.sampled_tokens / max(1, self.sampled_chars)
 
 
 def _measured(model: Model, paths: Sequence[Path], options: CorpusOptions) -> _Measured:
@@ -125,16 +138,10 @@ def _measured(model: Model, paths: Sequence[Path], options: CorpusOptions) -> _M
         for sample in samples
         for piece in islice(sample.pieces, 0, None, max(1, len(sample.pieces) // each))
     ]
-    tokens = chars = 0
-    for piece in sampled:
-        found = model.tokenizer(piece.text, add_special_tokens=False, verbose=False)
-        tokens += len(found["input_ids"])
-        chars += len(piece.text)
-    share = sum(size_of(path) for path in paths) / max(
-        1, sum(size_of(path) for path in _spread(paths))
-    )
-    every = share * sum(sample.chars for sample in samples) * tokens / max(1, chars)
-    return _Measured(every, sampled, tokens, chars)
+    share = sum(size_of(path) for path in paths) / max(1, sum(size_of(path) for path in some))
+    chars = share * sum(sample.chars for sample in samples)
+    each_char = _tokens_in(model, sampled) / max(1, sum(len(piece.text) for piece in sampled))
+    return _Measured(chars * each_char, sampled)
 
 
 def estimate(

@@ -103,6 +103,8 @@ class Stages:
         `n_before` pieces are of files that were there, and are not looked at; None: no file is
         read.
         """
+        if n_before is None:
+            self._watch.ends_at(rows.n_tokens)
         self._catch_up(rows)
         if n_before is not None:
             self._read_on(rows, n_before)
@@ -130,6 +132,9 @@ class Stages:
             first = rows.n_tokens
             if stretch.sentences:
                 rows.add_sentences(stretch, work.special)
+            if ahead is None:
+                self._watch.ends_at(rows.n_tokens)
+            if stretch.sentences:
                 self._add_states(rows, token_rows(stretch, first), work.sites)
 
     def _add_states(
@@ -151,7 +156,10 @@ class Stages:
 
 
 class Watch:
-    """How far a build is, for the one who watches: tokens, and how many a second."""
+    """How far a build is, for the one who watches: tokens, and how many a second.
+
+    What is expected is what is counted, special tokens among it, and is not less than what is done.
+    """
 
     def __init__(self, progress: Progress | None, expected: int, cancel: Cancel | None) -> None:
         self._progress, self._expected, self._cancel = progress, expected, cancel
@@ -164,6 +172,10 @@ class Watch:
             self._cancel.check()
         if self._progress is not None:
             self._progress("reading texts", tokens, max(tokens, self._expected))
+
+    def ends_at(self, tokens: int) -> None:
+        """So many it is, once all text was read."""
+        self._expected = tokens
 
     def begin_at(self, tokens: int) -> None:
         """Tokens that are kept from before count as done, and for no rate."""
