@@ -122,6 +122,7 @@ class Stages:
         stretches = work.stretches(rows.n_pieces, n_before)
         ahead = next(stretches, None)
         if ahead is not None:
+            self._watch.read(rows.n_tokens)  # labels of the first stretch take their time
             self._words.submit([piece for _, piece in ahead], work.whole)
         while ahead is not None:
             numbered, found = ahead, self._words.result()

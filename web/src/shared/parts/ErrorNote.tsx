@@ -26,7 +26,9 @@ export function ErrorNote({ error, retry, stale, ofNode = false }: Props) {
       <p>
         <strong>{body.message}</strong>
       </p>
-      {body.legal ? <p>Possible here: {body.legal}.</p> : null}
+      {body.legal && !body.message.includes(body.legal) ? (
+        <p>Possible here: {body.legal}.</p>
+      ) : null}
       {body.fix ? <p>{body.fix}</p> : null}
       <p className="faint">
         {body.field ? <span className="mono">{body.field} </span> : null}

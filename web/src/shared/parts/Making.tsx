@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { bytes } from '../../draw/format';
 import { besides } from '../api/uploads';
 import { Icon } from './parts';
+import { useFocusIfLost } from './useFocusIfLost';
 import './making.css';
 
 export function Row({
@@ -98,8 +99,16 @@ interface PreparingProps {
 /** Files on their way, and the estimate that comes before the work itself. */
 export function Preparing({ doing, progress, says, testid, onCancel }: PreparingProps) {
   const [sent, total] = progress;
+  const place = useFocusIfLost<HTMLDivElement>();
   return (
-    <div className="build-progress" role="status" data-testid={testid} data-busy="true">
+    <div
+      ref={place}
+      tabIndex={-1}
+      className="build-progress"
+      role="status"
+      data-testid={testid}
+      data-busy="true"
+    >
       <progress
         aria-label="Preparing"
         className="status-line"

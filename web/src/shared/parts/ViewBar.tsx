@@ -125,7 +125,9 @@ export function Status({ kind, analysis, waiting = false, timed = true }: Status
           ? { value: event.done, max: event.total }
           : {})}
       />
-      <span className="status-text">{event ? describe(event) : 'computing'}</span>
+      <span className="status-text" title={event ? describe(event) : undefined}>
+        {event ? describe(event) : 'computing'}
+      </span>
       <button type="button" className="link" data-testid="cancel" onClick={analysis.cancel}>
         Cancel
       </button>

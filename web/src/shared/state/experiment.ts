@@ -49,7 +49,10 @@ function resolvePosition(
     model.mask_token === null
       ? -1
       : tokens.findIndex((token) => token.text.trim() === model.mask_token);
-  return mask >= 0 ? mask : last;
+  if (mask >= 0) return mask;
+  // of a model that reads both ways nothing is next: its last word says more than the mark behind it
+  const word = model.kind === 'masked' ? tokens.findLastIndex(({ special }) => !special) : -1;
+  return word >= 0 ? word : last;
 }
 
 /** Without edits, or two prompts, there is only the baseline; holding Space shows it too. */

@@ -7,6 +7,7 @@ import { useJobs, watchJob } from '../../shared/api/jobs';
 import type { ModelInfo } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { ChooseFiles, Preparing, Row } from '../../shared/parts/Making';
+import { useFocusIfLost } from '../../shared/parts/useFocusIfLost';
 import { Segments } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import {
@@ -36,7 +37,7 @@ const KEEPS = [
   ['context', 'contexts', 'What each head read: z, before W_O'],
 ] as const;
 const EXAMPLES_SAY: Readonly<Record<Draft['examples'], string>> = {
-  none: 'none: a pass is made when one asks',
+  none: 'none: found when asked for',
   neurons: 'of every neuron',
   heads: 'of every head',
   both: 'of every neuron and head',
@@ -49,7 +50,7 @@ const SPLIT_SAYS: Readonly<Record<Draft['split'], string>> = {
 
 export function BuildCorpus({ model }: { model: ModelInfo }) {
   const corpora = useCorpora().data ?? null;
-  const { doing } = useMaking();
+  const { doing, own } = useMaking();
   if (corpora === null) return null;
   if (corpora.reason !== null)
     return (
@@ -58,7 +59,7 @@ export function BuildCorpus({ model }: { model: ModelInfo }) {
         <p>{corpora.reason}</p>
       </section>
     );
-  const elsewhere = doing === null ? corpora.building : null;
+  const elsewhere = doing === null && corpora.building?.job !== own ? corpora.building : null;
   return (
     <section className="corpus-build" data-testid="corpus-build">
       <h2>Build a corpus</h2>
@@ -294,6 +295,7 @@ function Actions({ model }: { model: ModelInfo }) {
   const known = estimate?.of === keyOf(draft, model) ? estimate.is : null;
   const build = () => void buildIt(spec, model);
   const ask = () => void estimateIt(spec, model);
+  const place = useFocusIfLost<HTMLParagraphElement>(stopped || known !== null);
   if (doing === 'building') return <Progress job={job} cancel={stop} />;
   if (doing !== null)
     return (
@@ -319,7 +321,7 @@ function Actions({ model }: { model: ModelInfo }) {
           </span>
         </p>
       ) : null}
-      <p className="making-actions">
+      <p className="making-actions" ref={place} tabIndex={-1}>
         <button
           type="button"
           className={known || stopped ? '' : 'primary'}
@@ -352,8 +354,16 @@ function Progress({ job, cancel }: { job: string | null; cancel: () => void }) {
   const event = useJobs((state) => state.corpus_build?.event ?? null);
   const known = event !== null && event.total > 0 && event.state === 'running';
   const seconds = event?.seconds_left ?? null;
+  const place = useFocusIfLost<HTMLDivElement>();
   return (
-    <div className="build-progress" role="status" data-testid="corpus-progress" data-busy="true">
+    <div
+      ref={place}
+      tabIndex={-1}
+      className="build-progress"
+      role="status"
+      data-testid="corpus-progress"
+      data-busy="true"
+    >
       <progress
         aria-label="Building the corpus"
         className="status-line"

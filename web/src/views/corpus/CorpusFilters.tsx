@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { Choice } from '../../shared/parts/Choice';
 import { Icon } from '../../shared/parts/parts';
 import { askCorpus, FILTERS, useCorpus, type Filter } from './corpusState';
+import type { Hits } from './query';
 import type { About } from './request';
 
 const SAYS: Readonly<Record<Filter, readonly [label: string, example: string]>> = {
@@ -16,7 +17,13 @@ const SAYS: Readonly<Record<Filter, readonly [label: string, example: string]>> 
   file: ['file', 'a.txt'],
 };
 
-export function CorpusFilters({ about }: { about: About }) {
+interface Props {
+  about: About;
+  /** Of what is listed: what there is to ask for. */
+  labels: Hits['labels'];
+}
+
+export function CorpusFilters({ about, labels }: Props) {
   const corpus = useCorpus();
   const set = FILTERS.filter((name) => corpus[name].length > 0);
   return (
@@ -34,27 +41,13 @@ export function CorpusFilters({ about }: { about: About }) {
       >
         <div className="corpus-filters">
           {FILTERS.map((name) => (
-            <FilterField key={name} name={name} files={about.files} />
+            <FilterField key={name} name={name} files={about.files} known={knownOf(name, labels)} />
           ))}
-          <label>
-            <span>at most</span>
-            <input
-              className="mono"
-              type="number"
-              min={1}
-              max={4096}
-              data-testid="filter-reach"
-              aria-label="How far a near word is, in tokens"
-              value={corpus.reach}
-              onChange={(event) => {
-                const reach = Number(event.target.value);
-                if (Number.isInteger(reach) && reach >= 1 && reach <= 4096) askCorpus({ reach });
-              }}
-            />
-          </label>
+          <Reach />
         </div>
         <p className="faint">
-          Commas between several, of which one must fit. Case counts in labels, not in words.
+          Enter asks. Commas between several, of which one must fit. Case counts in labels, not in
+          words.
         </p>
       </Choice>
       {set.map((name) => (
@@ -74,7 +67,59 @@ export function CorpusFilters({ about }: { about: About }) {
   );
 }
 
-function FilterField({ name, files }: { name: Filter; files: readonly string[] }) {
+/** The parts of speech of Universal Dependencies, which spaCy writes whatever the language. */
+const POS =
+  'ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X SPACE'.split(' ');
+
+/** Labels to choose from: those of what is listed, and of parts of speech all. */
+function knownOf(name: Filter, labels: Hits['labels']): readonly string[] {
+  const seen = (labels?.items ?? []).filter(({ column, label }) => column === name && label !== '');
+  const found = seen.map(({ label }) => label);
+  return name === 'pos' ? [...new Set([...found, ...POS])] : found;
+}
+
+/** How far a near word may be; typed as the filters are. */
+function Reach() {
+  const { reach } = useCorpus();
+  const [draft, setDraft] = useState(String(reach));
+  const [from, setFrom] = useState(reach);
+  if (from !== reach) {
+    setFrom(reach);
+    setDraft(String(reach));
+  }
+  const take = () => {
+    const found = Number(draft);
+    if (!Number.isInteger(found) || found < 1 || found > 4096) setDraft(String(reach));
+    else if (found !== reach) askCorpus({ reach: found });
+  };
+  return (
+    <label>
+      <span>within, tokens</span>
+      <input
+        className="mono"
+        type="number"
+        min={1}
+        max={4096}
+        data-testid="filter-reach"
+        aria-label="How far a near word is, in tokens"
+        value={draft}
+        onChange={(event) => setDraft(event.target.value)}
+        onBlur={take}
+        onKeyDown={(event) => {
+          if (event.key === 'Enter') take();
+        }}
+      />
+    </label>
+  );
+}
+
+interface FieldProps {
+  name: Filter;
+  files: readonly string[];
+  known: readonly string[];
+}
+
+function FilterField({ name, files, known }: FieldProps) {
   const value = useCorpus()[name].join(', ');
   const [draft, setDraft] = useState(value);
   const [from, setFrom] = useState(value);
@@ -83,7 +128,8 @@ function FilterField({ name, files }: { name: Filter; files: readonly string[] }
     setDraft(value);
   }
   const take = () => {
-    const found = [...new Set(draft.split(',').map((one) => one.trim()))].filter(Boolean);
+    const typed = name === 'pos' ? draft.toUpperCase() : draft;
+    const found = [...new Set(typed.split(',').map((one) => one.trim()))].filter(Boolean);
     if (found.join(', ') !== value) askCorpus({ [name]: found.slice(0, 100) });
   };
   const [label, example] = SAYS[name];
@@ -94,6 +140,7 @@ function FilterField({ name, files }: { name: Filter; files: readonly string[] }
         className="mono"
         data-testid={`filter-${name}`}
         placeholder={name === 'file' ? (files[0] ?? example) : example}
+        list={known.length > 0 ? `known-${name}` : undefined}
         maxLength={2000}
         autoComplete="off"
         spellCheck={false}
@@ -104,6 +151,13 @@ function FilterField({ name, files }: { name: Filter; files: readonly string[] }
           if (event.key === 'Enter') take();
         }}
       />
+      {known.length > 0 ? (
+        <datalist id={`known-${name}`}>
+          {known.map((one) => (
+            <option key={one}>{one}</option>
+          ))}
+        </datalist>
+      ) : null}
     </label>
   );
 }

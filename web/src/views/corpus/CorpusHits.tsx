@@ -30,8 +30,11 @@ interface Props {
 export function CorpusHits({ data, about }: Props) {
   const corpus = useCorpus();
   const scroller = useRef<HTMLDivElement>(null);
-  const { order } = corpus;
-  const items = useMemo(() => listed(data.items, order, data.offsets), [data, order]);
+  const { order, column } = corpus;
+  const items = useMemo(
+    () => listed(data.items, order, data.offsets, column),
+    [data, order, column],
+  );
   const [first, last] = useInSight(scroller, items.length);
   const chosen = items.findIndex(({ row }) => row === corpus.chosen);
   useEffect(() => {
@@ -45,8 +48,15 @@ export function CorpusHits({ data, about }: Props) {
   if (data.listed === 0) return <Nothing />;
   const scored = data.query !== null;
   return (
-    <section className="corpus-hits" aria-label="What was found">
-      <p className="corpus-count" data-testid="corpus-count">
+    <section
+      className={`corpus-hits ${about.files.length > 1 ? '' : 'one-file'}`}
+      aria-label="What was found"
+    >
+      <p
+        className="corpus-count"
+        data-testid="corpus-count"
+        title="Special tokens are kept, and never found"
+      >
         {data.listed.toLocaleString('en')} of {data.total.toLocaleString('en')} tokens
         {order !== 'score' ? null : scored ? ', nearest first' : ', in the order of the texts'}
         {data.site ? <span className="faint"> · by {data.site}</span> : null}
@@ -119,7 +129,7 @@ function Head({ order, children }: { order: CorpusState['order']; children: stri
       className="link"
       aria-pressed={sorted}
       data-testid={`order-${order}`}
-      title={order === 'score' ? 'As they were found' : 'Sort by the word there'}
+      title={order === 'score' ? 'As they were found' : 'Sort by what stands there'}
       onClick={() => showCorpus({ order: sorted ? 'score' : order })}
     >
       {children}
@@ -165,6 +175,7 @@ function Chunk({ data, about, at, first, last, items: all }: LinesProps & { at: 
             hit={hit}
             place={place}
             count={all.length}
+            column={corpus.column}
             chosen={hit.row === corpus.chosen}
             sentence={sentences?.get(hit.row) ?? null}
             onChoose={() => showCorpus({ chosen: hit.row === corpus.chosen ? null : hit.row })}

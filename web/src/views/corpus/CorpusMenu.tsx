@@ -20,7 +20,7 @@ export function CorpusMenu({ corpora, shown }: { corpora: readonly About[]; show
           value={about.name}
           checked={about.name === shown?.name}
           onChange={() => askCorpus({ name: about.name, layer: null, file: [], through: false })}
-          note={`${count(about.n_tokens, 'token')}, ${count(about.n_sentences, 'sentence')}, ${count(about.files.length, 'file')}, ${bytes(about.bytes)}${about.tables === null ? '' : `, vectors in ${about.tables}`}`}
+          note={`${count(about.n_tokens, 'token')} with special ones, ${count(about.n_sentences, 'sentence')}, ${count(about.files.length, 'file')}, ${bytes(about.bytes)}${about.tables === null ? '' : `, vectors in ${about.tables}`}`}
         >
           <span className="mono">{about.name}</span>
         </Option>

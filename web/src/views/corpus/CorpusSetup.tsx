@@ -1,33 +1,37 @@
 /** By what tokens are compared, and which of them count, as one quiet line. */
 import { useState } from 'react';
-import type { ModelInfo } from '../../shared/api/queries';
+import { useIsFetching } from '@tanstack/react-query';
+import { queryClient, type ModelInfo } from '../../shared/api/queries';
 import { Segments } from '../../shared/parts/parts';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { CorpusFilters } from './CorpusFilters';
-import { Check, Choice } from '../../shared/parts/Choice';
+import { Check, Choice, Option } from '../../shared/parts/Choice';
 import { offsetName } from './listing';
 import {
   askCorpus,
   LIMITS,
   MOST_OFFSETS,
+  SHOWN,
   showCorpus,
   useCorpus,
   type CorpusState,
 } from './corpusState';
-import { layersOf, type About } from './request';
+import type { Hits } from './query';
+import { isLabelled, layersOf, type About } from './request';
 
 interface Props {
   about: About;
   model: ModelInfo | null;
 }
 
-export function CorpusSetup({ about, model }: Props) {
+export function CorpusSetup({ about, model, labels }: Props & { labels: Hits['labels'] }) {
   const corpus = useCorpus();
   return (
     <div className="corpus-setup" role="group" aria-label="The question">
       {corpus.ask === 'like' ? <Compared about={about} model={model} /> : null}
-      <CorpusFilters about={about} />
+      <CorpusFilters about={about} labels={labels} />
       <span className="spring" />
+      <SentencesCome />
       <label
         className="corpus-check"
         title="Attention from each match, computed for what is in sight"
@@ -40,7 +44,7 @@ export function CorpusSetup({ about, model }: Props) {
         />
         attention
       </label>
-      <Columns />
+      <Columns labelled={isLabelled(about)} />
       <label className="corpus-check">
         list
         <select
@@ -59,9 +63,47 @@ export function CorpusSetup({ about, model }: Props) {
 
 const OFFSETS = [-4, -3, -2, -1, 1, 2, 3, 4] as const;
 
-/** Which tokens around the match are columns of their own, to sort by. */
-function Columns() {
-  const { offsets } = useCorpus();
+/** What is not there yet of the lines in sight: their tokens, and the attention behind them. */
+function SentencesCome() {
+  const { lit } = useCorpus();
+  const key = { queryKey: ['sentences'] };
+  const coming = useIsFetching(key) > 0;
+  const failed = queryClient
+    .getQueryCache()
+    .findAll({ ...key, type: 'active' })
+    .some(({ state }) => state.status === 'error');
+  if (coming)
+    return (
+      <span className="corpus-coming faint" role="status" data-busy="true">
+        {lit ? 'computing attention …' : ''}
+      </span>
+    );
+  if (!failed) return null;
+  return (
+    <span className="corpus-failed" role="alert">
+      sentences did not come{' '}
+      <button
+        type="button"
+        className="link"
+        onClick={() => void queryClient.refetchQueries({ ...key, type: 'active' })}
+      >
+        Try again
+      </button>
+    </span>
+  );
+}
+
+const COLUMN_SAYS: Readonly<Record<CorpusState['column'], string>> = {
+  word: 'the word',
+  pos: 'part of speech',
+  tag: 'tag',
+  dep: 'dependency',
+  entity: 'entity',
+};
+
+/** Which tokens around the match are columns of their own, what of them, to sort by. */
+function Columns({ labelled }: { labelled: boolean }) {
+  const { offsets, column } = useCorpus();
   const toggle = (offset: number) => {
     const rest = offsets.filter((one) => one !== offset);
     const next = rest.length < offsets.length ? rest : [...rest, offset];
@@ -72,7 +114,11 @@ function Columns() {
     <Choice
       name="columns"
       head="columns"
-      says={offsets.length === 0 ? 'none' : offsets.map(offsetName).join(' ')}
+      says={
+        offsets.length === 0
+          ? 'none'
+          : `${offsets.map(offsetName).join(' ')}${column === 'word' ? '' : `, ${COLUMN_SAYS[column]}`}`
+      }
       changed={offsets.length > 0}
     >
       {all.map((offset) => {
@@ -88,7 +134,22 @@ function Columns() {
           </Check>
         );
       })}
-      <p className="faint">Tokens so far from the match, as columns that sort.</p>
+      <p className="faint">
+        Tokens so far from the match, as columns that sort{labelled ? '; of each is shown' : ''}.
+      </p>
+      {labelled
+        ? SHOWN.map((one) => (
+            <Option
+              key={one}
+              group="column-shows"
+              value={one}
+              checked={one === column}
+              onChange={() => showCorpus({ column: one })}
+            >
+              {COLUMN_SAYS[one]}
+            </Option>
+          ))
+        : null}
     </Choice>
   );
 }

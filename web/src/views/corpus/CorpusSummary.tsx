@@ -1,4 +1,5 @@
 /** What the tokens have in common: labels beside their base rates; those that are clicked narrow the list. */
+import { useState } from 'react';
 import { Segments } from '../../shared/parts/parts';
 import { showCorpus, useCorpus, type CorpusState } from './corpusState';
 import { COLUMNS } from './Narrowed';
@@ -85,9 +86,10 @@ interface ColumnProps {
 }
 
 function Column({ title, items, of }: ColumnProps) {
+  const [all, setAll] = useState(false);
   if (items.length === 0 || items.every(({ label }) => label === '')) return null;
-  const shown = items.slice(0, SHOWN);
-  const rest = items.length - shown.length;
+  const shown = all ? items : items.slice(0, SHOWN);
+  const rest = items.length - SHOWN;
   return (
     <section>
       <h4>{title}</h4>
@@ -98,7 +100,17 @@ function Column({ title, items, of }: ColumnProps) {
           </li>
         ))}
       </ul>
-      {rest > 0 ? <p className="faint">and {rest} more</p> : null}
+      {rest > 0 ? (
+        <button
+          type="button"
+          className="link corpus-more"
+          aria-expanded={all}
+          data-testid={`more-${title}`}
+          onClick={() => setAll(!all)}
+        >
+          {all ? 'fewer' : `${rest} more`}
+        </button>
+      ) : null}
     </section>
   );
 }

@@ -94,7 +94,7 @@ export function CorpusView({ model, experiment, cellWidth }: ViewProps) {
           {ask === 'like' && isAsked(spec) ? (
             <TokenStrip experiment={experiment} cellWidth={cellWidth} />
           ) : null}
-          <CorpusSetup about={shown} model={model} />
+          <CorpusSetup about={shown} model={model} labels={hits.data?.labels ?? null} />
           <ErrorNote error={hits.error} retry={hits.retry} stale={hits.data !== null} />
           {unasked ? <NoPrompt model={model} /> : <Found hits={hits} about={shown} model={model} />}
         </>

@@ -1,6 +1,7 @@
 /** A token in its sentence, on one line, the match in the middle. */
 import { shownOf } from './listing';
-import type { Hit, Sentence } from './query';
+import type { CorpusState } from './corpusState';
+import type { CorpusToken, Hit, Sentence } from './query';
 import { around, LINE, saysOf, stretchesOf, type Stretch } from './sentence';
 
 interface Props {
@@ -8,11 +9,13 @@ interface Props {
   place: number;
   count: number;
   chosen: boolean;
+  /** What columns show of their tokens. */
+  column: CorpusState['column'];
   sentence: Sentence | null;
   onChoose: () => void;
 }
 
-export function HitLine({ hit, place, count, chosen, sentence, onChoose }: Props) {
+export function HitLine({ hit, place, count, chosen, column, sentence, onChoose }: Props) {
   const stretches = stretchesOf(hit.text, hit, sentence);
   const [before, match, after] = around(stretches);
   const most = mostOf(stretches);
@@ -44,8 +47,8 @@ export function HitLine({ hit, place, count, chosen, sentence, onChoose }: Props
         <Text stretches={after} most={most} />
       </span>
       {hit.around.map((token, at) => (
-        <span key={at} className="corpus-around" title={token ? saysOf(token) : undefined}>
-          {token ? shownOf(token) : ''}
+        <span key={at} className="corpus-around" title={token ? tokenSays(token) : undefined}>
+          {token ? <bdi>{shownOf(hit, token, column)}</bdi> : ''}
         </span>
       ))}
       <span className="corpus-label faint">{hit.match.pos ?? ''}</span>
@@ -90,5 +93,9 @@ export function Text({ stretches, most }: { stretches: readonly Stretch[]; most:
 function titleOf(one: Stretch): string {
   if (!one.token) return '';
   const attention = one.attention === null ? '' : `attention ${one.attention.toFixed(3)}`;
-  return [one.token.token.label, saysOf(one.token), attention].filter(Boolean).join('\n');
+  return [tokenSays(one.token), attention].filter(Boolean).join('\n');
+}
+
+function tokenSays(token: CorpusToken): string {
+  return [token.token.label, saysOf(token)].filter(Boolean).join('\n');
 }

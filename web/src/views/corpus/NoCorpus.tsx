@@ -6,6 +6,8 @@ import { BuildCorpus } from './BuildCorpus';
 import { askCorpus } from './corpusState';
 import type { About } from './request';
 
+const MOST_NAMED = 12;
+
 interface Props {
   model: ModelInfo | null;
   listed: readonly About[];
@@ -23,20 +25,33 @@ export function NoCorpus({ model, listed, name }: Props) {
     );
   return (
     <section className="welcome corpus-welcome" data-testid="no-corpus">
-      <h2>Where else does the model treat a token like this one?</h2>
+      {first ? (
+        <>
+          <h2>There is no corpus “{name}”</h2>
+          <p>
+            This model has {listed.length === 1 ? 'another one' : 'others'}:{' '}
+            {listed.slice(0, MOST_NAMED).map((one) => (
+              <button
+                key={one.name}
+                type="button"
+                className="link mono corpus-other"
+                onClick={() => askCorpus({ name: one.name })}
+              >
+                {one.name}
+              </button>
+            ))}
+            {listed.length > MOST_NAMED ? '…' : null}
+          </p>
+        </>
+      ) : (
+        <h2>Where else does the model treat a token like this one?</h2>
+      )}
       <p>
         A corpus is your own texts as this model reads them: for every token what the model computed
         there, and its part of speech, dependency and entity. Then any token of a prompt can be
         looked for in it, by hidden state or by what chosen heads read.
       </p>
-      {first ? (
-        <p>
-          This model has no corpus <span className="mono">{name}</span>.{' '}
-          <button type="button" className="link" onClick={() => askCorpus({ name: '' })}>
-            Ask {first.name}
-          </button>
-        </p>
-      ) : (
+      {first ? null : (
         <>
           {model ? <BuildCorpus model={model} /> : null}
           <p className="faint">

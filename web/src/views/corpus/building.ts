@@ -56,6 +56,8 @@ interface Making {
   estimate: { of: string; is: Estimate } | null;
   /** The job of the build. */
   job: string | null;
+  /** The last one that was begun here: what the server says of it is known already. */
+  own: string | null;
   stopped: boolean;
   error: ApiError | null;
   abort: AbortController | null;
@@ -84,6 +86,7 @@ const START: Making = {
   progress: [0, 0],
   estimate: null,
   job: null,
+  own: null,
   stopped: false,
   error: null,
   abort: null,
@@ -229,7 +232,7 @@ export async function buildIt(spec: { further: Further }, model: ModelInfo): Pro
     const { draft } = useMaking.getState();
     const upload = await send(draft.files, signal);
     const job = newJobId();
-    useMaking.setState({ doing: 'building', job });
+    useMaking.setState({ doing: 'building', job, own: job });
     void queryClient.invalidateQueries({ queryKey: ['corpora'] });
     const body = {
       ...bodyOf(spec, draft, model, upload),
@@ -238,7 +241,7 @@ export async function buildIt(spec: { further: Further }, model: ModelInfo): Pro
       job,
     };
     const made = await answer(api.POST('/api/corpus/build', { body }));
-    useMaking.setState(START);
+    useMaking.setState({ ...START, own: job });
     await queryClient.invalidateQueries({ queryKey: ['corpora'] });
     askCorpus({ name: made.name, ask: 'like', layer: null, file: [], through: false });
   });

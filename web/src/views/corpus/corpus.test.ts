@@ -17,7 +17,7 @@ import {
   useMaking,
   withFiles,
 } from './building';
-import { listed, onlyOf, writtenOnly } from './listing';
+import { listed, onlyOf, shownOf, writtenOnly } from './listing';
 import { relationsOf } from './request';
 import { around, litOf, saysOf, stretchesOf } from './sentence';
 
@@ -147,6 +147,7 @@ describe('what is listed', () => {
   const word = (at: number, said: string, pos: string): CorpusToken => ({
     ...token(at, 0, 1),
     token: { id: at, text: ` ${said}`, label: said, special: false },
+    start: null,
     pos,
   });
   const hit = (row: number, match: CorpusToken, beside: Array<CorpusToken | null>, seen: number) =>
@@ -170,6 +171,37 @@ describe('what is listed', () => {
     expect(rows('-1')).toEqual([2, 1, 3]);
     expect(rows('2')).toEqual([3, 2, 1]);
     expect(rows('4')).toEqual([1, 2, 3]); // no such column
+  });
+
+  it('shows tokens as they stand in the sentence, or a label of theirs', () => {
+    const piece = { ...word(1, '##ED', 'VERB'), start: 7, end: 9, dep: 'ROOT' };
+    const one = { ...hit(1, piece, [], 0), text: 'I 🍕 banked it' } as Hit;
+    expect(shownOf(one, { ...piece, start: 4, end: 8 }, 'word')).toBe('bank');
+    expect(shownOf(one, { ...piece, start: 8, end: 10 }, 'word')).toBe('ed');
+    expect(shownOf(one, { ...piece, start: 1, end: 3 }, 'word')).toBe('🍕');
+    expect(shownOf(one, piece, 'dep')).toBe('ROOT');
+    expect(shownOf(one, { ...piece, entity: null }, 'entity')).toBe('');
+    const added = { ...piece, token: { ...piece.token, label: '[CLS]', special: true } };
+    expect(shownOf(one, added, 'pos')).toBe('[CLS]');
+  });
+
+  it('is sorted by what columns show', () => {
+    const said = (column: 'word' | 'pos') =>
+      listed(
+        [
+          hit(1, word(1, 'x', 'X'), [word(0, 'a', 'VERB')], 0),
+          hit(2, word(1, 'x', 'X'), [word(0, 'b', 'ADP')], 0),
+        ].map((one) => ({
+          ...one,
+          around: one.around.map((at) => at && { ...at, start: 0, end: 1 }),
+          text: one.row === 1 ? 'a' : 'b',
+        })),
+        '-1',
+        [-1],
+        column,
+      ).map(({ row }) => row);
+    expect(said('word')).toEqual([1, 2]);
+    expect(said('pos')).toEqual([2, 1]);
   });
 
   it('is narrowed by labels that have a name each', () => {

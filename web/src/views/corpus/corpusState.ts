@@ -23,6 +23,8 @@ export const OF = ASKED.summarise.choices;
 const RELATIONS = QUESTIONS.relations;
 export const SENTENCES = [100, 300, 1000, 3000] as const;
 export const LEAST = [1, 10, 30, 100, 300] as const;
+/** What columns beside the lines show of their tokens. */
+export const SHOWN = ['word', 'pos', 'tag', 'dep', 'entity'] as const;
 export const LIMITS = [50, 100, 200] as const;
 
 export interface CorpusState extends Record<Filter, readonly string[]> {
@@ -54,6 +56,8 @@ export interface CorpusState extends Record<Filter, readonly string[]> {
   lit: boolean;
   /** Columns beside each line: the tokens so far from the match. */
   offsets: readonly number[];
+  /** What they show of it. */
+  column: (typeof SHOWN)[number];
   /** By what lines are sorted: as they were found, by the match, or by the token at an offset. */
   order: string;
   /** Of those listed only these, as "attended.pos=NOUN"; none: all. */
@@ -89,6 +93,7 @@ export const CORPUS: Readonly<CorpusState> = {
   through: false,
   lit: false,
   offsets: [],
+  column: 'word',
   order: 'score',
   only: [],
   chosen: null,
@@ -160,6 +165,7 @@ const FIELDS: Fields<CorpusState> = {
     },
     (offsets) => offsets.join(','),
   ),
+  ccol: choice(CORPUS, 'column', SHOWN),
   corder: field(CORPUS, 'order', (value) =>
     /^(score|match|-?[1-9]\d?)$/.test(value) ? value : undefined,
   ),

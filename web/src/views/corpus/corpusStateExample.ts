@@ -1,7 +1,7 @@
 /** Any state of the corpus view, for tests of the address. */
 import fc from 'fast-check';
 import { QUESTIONS } from '../../questions.gen';
-import { ASKS, LIMITS, OF, type CorpusState } from './corpusState';
+import { ASKS, LIMITS, OF, SHOWN, type CorpusState } from './corpusState';
 
 const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed());
 const label = fc
@@ -39,6 +39,7 @@ export const corpus: fc.Arbitrary<CorpusState> = fc.record({
   offsets: fc
     .uniqueArray(fc.constantFrom(-3, -2, -1, 1, 2, 3), { maxLength: 4 })
     .map((one) => one.toSorted((a, b) => a - b)),
+  column: fc.constantFrom(...SHOWN),
   order: fc.constantFrom('score', 'match', '-1', '2'),
   only: fc.uniqueArray(
     fc.constantFrom(

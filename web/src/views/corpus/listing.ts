@@ -26,9 +26,11 @@ export function listed(
   items: readonly Hit[],
   order: CorpusState['order'],
   offsets: readonly number[],
+  column: CorpusState['column'] = 'word',
 ): Hit[] {
   if (order === 'score') return [...items];
-  const key = (hit: Hit) => keyOf(tokenAt(hit, order, offsets));
+  const shown = order === 'match' ? 'word' : column;
+  const key = (hit: Hit) => keyOf(hit, tokenAt(hit, order, offsets), shown);
   // Those without a token there come last; equal ones stay in the order of the answer.
   return items.toSorted((one, other) => compare(key(one), key(other)));
 }
@@ -43,16 +45,23 @@ export function tokenAt(
   return hit.around[offsets.indexOf(Number(order))] ?? null;
 }
 
-/** A token in a column of its own: without the white space before it, unless that is all of it. */
-export function shownOf({ token }: CorpusToken): string {
-  return token.special ? token.label : token.text.trim() || token.label;
+/**
+ * A token in a column of its own: as it stands in its sentence, without the white space before it
+ * unless that is all of it; or one of its labels.
+ */
+export function shownOf(hit: Hit, one: CorpusToken, column: CorpusState['column']): string {
+  const { token, start, end } = one;
+  if (token.special || start === null || end === null) return token.label;
+  if (column !== 'word') return one[column] ?? '';
+  // Python counts characters, not halves of them
+  return [...hit.text].slice(start, end).join('').trim() || token.label;
 }
 
 type SortKey = readonly [missing: number, text: string, pos: string];
 
-function keyOf(token: CorpusToken | null): SortKey {
+function keyOf(hit: Hit, token: CorpusToken | null, column: CorpusState['column']): SortKey {
   if (!token) return [1, '', ''];
-  return [0, shownOf(token).toLowerCase(), token.pos ?? ''];
+  return [0, shownOf(hit, token, column).toLowerCase(), token.pos ?? ''];
 }
 
 function compare(one: SortKey, other: SortKey): number {
