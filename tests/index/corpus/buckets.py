@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import subprocess
 import sys
@@ -102,11 +103,25 @@ class S3(Buckets):
         self._client.delete_object(Bucket=name, Key=key)
 
 
+class _OfClientsThatWent(logging.Filter):
+    """Lets through what the server says of itself, and nothing of builds that were killed while
+    they sent something: a traceback each, among the output of the tests.
+    """
+
+    ENDS = re.compile(
+        r"^(BrokenPipeError|ConnectionResetError|OSError: Missing chunk).*\s*\Z", re.M
+    )
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self.ENDS.search(record.getMessage()) is None
+
+
 @contextmanager
 def served() -> Iterator[S3]:
     """A server of S3 in this process, with the environment set for it."""
-    log = logging.getLogger("werkzeug")
+    log, of_clients = logging.getLogger("werkzeug"), _OfClientsThatWent()
     before, log.level = log.level, logging.ERROR
+    log.addFilter(of_clients)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     endpoint = "http://{}:{}".format(*server.get_host_and_port())
@@ -116,6 +131,7 @@ def served() -> Iterator[S3]:
     finally:
         server.stop()
         log.level = before
+        log.removeFilter(of_clients)
 
 
 @contextmanager
