@@ -434,3 +434,10 @@ UNLISTED = [
     *(Unlisted(name, True) for name in _MASKED),
     *(Unlisted(name.partition("-")[0], False, name.partition("-")[2]) for name in _VARIANTS),
 ]
+
+
+def mixing_bitnet() -> nn.Module:
+    """BitNet, where a norm before W_O of layer 1 takes the mean of all heads away."""
+    module = next(one for one in UNLISTED if str(one) == "bitnet").build()
+    module.get_submodule("model.layers.1.self_attn").attn_sub_norm = nn.LayerNorm(40).double()
+    return module

@@ -21,6 +21,7 @@ from unembed.models.tiny import tiny_tokenizer
 from unembed.session.uploads import Uploads
 
 from ..contract.encoder_decoders import build
+from ..contract.unlisted import mixing_bitnet
 from ..index.corpus.waiting import watched
 from .asgi import bearer, call, post, request
 
@@ -75,6 +76,7 @@ def test_what_is_sent_in_pieces_is_the_corpus_that_python_builds(app, model, tmp
     status = listed(app)
     assert [one["name"] for one in status["items"]] == ["mine"]
     assert (status["building"], status["unfinished"], status["reason"]) == (None, [], None)
+    assert status["unsplit"] == []
     opened = app.session.corpora.opened("mine")
     found, exact = (one.search(limit=200) for one in (opened, wanted))
     assert [hit.text for hit in found.items] == [hit.text for hit in exact.items]
@@ -216,6 +218,18 @@ def test_a_model_that_no_corpus_can_be_of_says_why(make_app):
     sent(app)
     answer = built(app)
     assert (answer.status, answer.error["code"]) == (422, "not_capable")
+
+
+def test_examples_of_heads_that_cannot_be_told_apart_are_refused(make_app):
+    app = make_app(served=ue.load(mixing_bitnet(), tokenizer=tiny_tokenizer()))
+    assert listed(app)["unsplit"] == [1]
+    sent(app)
+    for route, fields in (("estimate", {}), ("build", {"name": "mine"})):
+        asked = ASKED | {"layers": [0, 1], "examples": "heads"} | fields
+        answer = post(app, f"/api/corpus/{route}", asked)
+        assert (answer.status, answer.error["field"]) == (422, "examples"), answer.body
+        assert answer.error["legal"] == '"none" or "neurons"'
+    assert listed(app)["items"] == listed(app)["unfinished"] == []
 
 
 def test_what_is_sent_has_a_limit_and_the_oldest_makes_room(make_app):

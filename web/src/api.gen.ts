@@ -3506,6 +3506,11 @@ export interface components {
              * @description Why no corpus of this model can be built.
              */
             reason: string | null;
+            /**
+             * Unsplit
+             * @description Layers of whose heads no examples can be kept: what each writes is not its own.
+             */
+            unsplit: number[];
         };
         /**
          * CorpusRelationsRequest

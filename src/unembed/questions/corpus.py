@@ -53,6 +53,10 @@ class CorpusList:
     unfinished: tuple[UnfinishedCorpus, ...]
     pipelines: Annotated[tuple[str, ...], "The pipelines of spaCy that are installed."]
     reason: Annotated[str | None, "Why no corpus of this model can be built."]
+    unsplit: Annotated[
+        tuple[int, ...],
+        "Layers of whose heads no examples can be kept: what each writes is not its own.",
+    ]
 
 
 def listed(session: Session) -> CorpusList:
@@ -64,6 +68,7 @@ def listed(session: Session) -> CorpusList:
         corpora.unfinished(),
         pipelines(),
         _why_none(session),
+        corpora.unsplit,
     )
 
 

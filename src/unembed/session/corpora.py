@@ -12,6 +12,7 @@ from typing import Annotated
 from unembed.engine.model import Model
 from unembed.errors import BusyError
 from unembed.index.corpus.about import CorpusAbout
+from unembed.index.corpus.collecting import unsplit
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.folder import CorpusFolder, corpora_in, unfinished
 from unembed.index.corpus.opening import corpora, open_corpus
@@ -47,6 +48,7 @@ class Corpora:
 
     def __init__(self, model: Model, cache: Path) -> None:
         self._model, self._cache = model, cache
+        self.unsplit = unsplit(model)  # now, while nothing else computes
         self._opened: dict[str, tuple[_Stamp | None, Corpus]] = {}
         self._passing: Job | None = None
         self._building: CorpusBuilding | None = None

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 import unembed as ue
-from unembed.errors import CancelledError, LoadError
-from unembed.index.corpus import collecting, examples, trial
+from unembed.errors import CancelledError, CapabilityError, LoadError
+from unembed.index.corpus import build, collecting, examples, trial
 from unembed.index.corpus import estimate as estimating
 from unembed.index.corpus.build import estimate_corpus, index_corpus
 from unembed.index.corpus.opening import open_corpus
+from unembed.models.tiny import tiny_tokenizer
 
+from ...contract.unlisted import mixing_bitnet
 from .conftest import MORE
 from .test_building import assert_same, kept
 
@@ -238,6 +240,39 @@ def test_an_estimate_counts_them(model, texts, tmp_path, monkeypatch):
     said = estimate_corpus(model, texts, [1, 2], examples="heads", **options)
     assert said.bytes == plain.bytes + 7_000_000
     assert said.seconds == pytest.approx(500, abs=100)
+
+
+@pytest.fixture(scope="module")
+def mixing():
+    return ue.load(mixing_bitnet(), tokenizer=tiny_tokenizer())
+
+
+@pytest.mark.parametrize("asked", ["heads", "both"])
+def test_heads_that_write_nothing_of_their_own_are_refused_before_anything_is_read(
+    asked, mixing, texts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(estimating, "_measured", no_pass)
+    monkeypatch.setattr(build, "expected_rows", no_pass)
+    for ask in (
+        lambda: estimate_corpus(mixing, texts, [0, 1], examples=asked),
+        lambda: index_corpus(mixing, texts, "one", examples=asked, folder=tmp_path),
+    ):
+        with pytest.raises(CapabilityError, match=r"kept: LayerNorm .* layer 1 ") as caught:
+            ask()
+        assert (caught.value.field, caught.value.value) == ("examples", asked)
+        assert "neurons" in caught.value.fix
+    assert not list((tmp_path / "one").glob("v-*"))
+    assert collecting.unsplit(mixing) == (1,)
+
+
+def test_a_head_that_writes_nothing_of_its_own_is_refused_before_a_pass(
+    mixing, texts, tmp_path, monkeypatch
+):
+    corpus = index_corpus(mixing, texts, "one", [0], examples="heads", folder=tmp_path)
+    assert {layer for _, layer in corpus.collected.about.tables} == {0}
+    monkeypatch.setattr(examples, "runs_of", no_pass)
+    with pytest.raises(CapabilityError, match="LayerNorm before the output map of layer 1"):
+        ue.find_examples(corpus, "L1.H0")
 
 
 def test_what_they_cost_grows_with_tables_and_tokens(model, corpus, monkeypatch):

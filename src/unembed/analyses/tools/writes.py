@@ -152,6 +152,18 @@ def _inner(
 
 
 @torch.no_grad()
+def check_split(model: Loaded, layer: int, branch: Branch) -> None:
+    """Raise CapabilityError where what heads or neurons of a branch write is not their own, because
+    of a norm before its output map. That is seen without a run, on inputs that are made up.
+    """
+    norm = model.inner_norm(layer, branch)
+    if norm is not None:
+        weight = model.output_weight(layer, branch)
+        made_up = torch.randn(4, len(weight), generator=torch.Generator().manual_seed(0))
+        _inner(model, norm, layer, made_up.to(weight))
+
+
+@torch.no_grad()
 def gate(run: Run, layer: int, position: int) -> Float[Tensor, "head d_head"] | None:
     """What each number of pattern·v is multiplied with to be z; None where nothing is.
 

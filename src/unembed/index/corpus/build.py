@@ -30,7 +30,7 @@ from unembed.index.corpus.about import (
 )
 from unembed.index.corpus.adding import Base, base_of, same_sites
 from unembed.index.corpus.apart import begin_from, check_writable, place_of
-from unembed.index.corpus.collecting import collect, kinds_of, tables_missing
+from unembed.index.corpus.collecting import check_kept, collect, kinds_of, tables_missing
 from unembed.index.corpus.corpus import Corpus
 from unembed.index.corpus.estimate import CorpusEstimate, estimate, expected_rows
 from unembed.index.corpus.files import sources
@@ -94,7 +94,8 @@ def index_corpus(
         InputError: a file that cannot be read, a layer or column that there is not, a spaCy
             pipeline that is not installed, or another corpus of this name.
         IndexMissingError: `add`, and there is no corpus of this name.
-        CapabilityError: an encoder-decoder, or a tokenizer that does not say places.
+        CapabilityError: an encoder-decoder, a tokenizer that does not say places, or examples of
+            heads whose writes are not their own.
         LoadError: the disk is full or cannot be written, a bucket cannot be reached, or a process
             that reads or computes ended.
         CancelledError: `cancel` was set.
@@ -131,6 +132,7 @@ def estimate_corpus(
     check_readable(model)
     paths, _ = sources(_listed(files))
     sites = sites_for(model, asked.layers, asked.kept, asked.state)
+    check_kept(model, sorted({site.layer for site in sites}), asked.examples)
     places = cluster.places(on.workers) if on.engine == "ray" else None
     with closing(tagger(asked.spacy)) as words:
         return estimate(model, paths, sites, asked, words, STRETCH_CHARS, cancel, places)
@@ -179,6 +181,7 @@ class _Builder:
     def _build(self, progress: Progress | None) -> None:
         with closing(tagger(self.options.spacy)) as words:
             plan, base = self._with_base(self._plan(words.name))
+            check_kept(self.model, self._layers(self.sites), self.options.examples)
             version = None if base is not None else self._published(plan)
             place = place_of(self.folder, plan, base, version, self.tables)
             there = () if version is None else self.folder.sites(version)
@@ -236,11 +239,15 @@ class _Builder:
     def _collect(self, progress: Progress | None) -> None:
         """Keep examples of the layers' nodes with what is published."""
         corpus = open_folder(self.model, self.folder)
-        layers = self.options.layers or tuple(sorted({site.layer for site in corpus.sites}))
+        layers = self._layers(corpus.sites)
         missing = tables_missing(corpus, layers, kinds_of(self.options.examples))
         if missing:
             said = collect(corpus, missing, self.cancel, progress).to_dict()
             self._say(corpus.version, corpus.sites, self.folder.lists(corpus.version), said)
+
+    def _layers(self, sites: Sequence[Site]) -> Sequence[int]:
+        """Those asked for, or of all these sites."""
+        return self.options.layers or sorted({site.layer for site in sites})
 
     def _say(
         self, version: Path, sites: Sequence[Site], lists: dict[str, ListsAbout], examples: Any

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
+from unembed.analyses.tools.writes import check_split
 from unembed.engine.cancel import Cancel
 from unembed.engine.model import Model
 from unembed.engine.names.taps import why_not
 from unembed.engine.targets import SiteKey
+from unembed.errors import CapabilityError
 from unembed.index.corpus.collected import CollectedAbout, Kind, Table, write_table
 from unembed.index.corpus.columns import TokenColumns
 from unembed.index.corpus.corpus import Corpus
@@ -38,6 +40,35 @@ def tables_of(model: Model, layers: Sequence[int], kinds: Sequence[Kind]) -> lis
     """Of each layer the nodes of these kinds that it has."""
     every: list[Table] = [(kind, layer) for layer in layers for kind in kinds]
     return [table for table in every if width_of(model, table)]
+
+
+def check_kept(model: Model, layers: Sequence[int], asked: Examples) -> None:
+    """Raise CapabilityError where `examples` of a build means nodes that cannot be told apart."""
+    if "heads" not in kinds_of(asked):
+        return
+    for error in _why_unsplit(model, layers).values():
+        raise CapabilityError(
+            f"examples of heads cannot be kept: {error.message}",
+            field="examples",
+            value=asked,
+            legal='"none" or "neurons"',
+            fix='examples="neurons" (--examples neurons), or layers without such a norm',
+        ) from error
+
+
+def unsplit(model: Model) -> tuple[int, ...]:
+    """Layers of whose heads no examples can be kept. Runs norms: for the thread that computes."""
+    return tuple(_why_unsplit(model, range(model.anatomy.n_layers)))
+
+
+def _why_unsplit(model: Model, layers: Sequence[int]) -> dict[int, CapabilityError]:
+    found = {}
+    for _, layer in tables_of(model, layers, ["heads"]):
+        try:
+            check_split(model, layer, "attn")
+        except CapabilityError as error:
+            found[layer] = error
+    return found
 
 
 def tables_missing(corpus: Corpus, layers: Sequence[int], kinds: Sequence[Kind]) -> list[Table]:

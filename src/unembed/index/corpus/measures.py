@@ -15,7 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unembed.analyses.tools.writes import head_writes, node_of, write, write_capture
+from unembed.analyses.tools.writes import (
+    check_split,
+    head_writes,
+    node_of,
+    write,
+    write_capture,
+)
 from unembed.engine.derived import Derived
 from unembed.engine.model import Model
 from unembed.engine.names.sites import check_target, parse_target
@@ -44,6 +50,9 @@ class Measures:
         self.words = tuple(one.words for one in measured)
         self.targets = tuple(one.target for one in measured)
         self.capture = tuple(dict.fromkeys(name for one in measured for name in one.capture))
+        heads = {one.layer or 0 for one in self.targets if one is not None and one.kind == HEAD}
+        for layer in sorted(heads):  # before a pass that may take hours
+            check_split(model, layer, "attn")
         groups: dict[object, list[int]] = {}
         for order, one in enumerate(measured):
             groups.setdefault(one.together or order, []).append(order)

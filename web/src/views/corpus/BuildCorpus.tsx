@@ -202,7 +202,7 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
         </Row>
       </fieldset>
       <Unfinished corpora={corpora} />
-      <Actions model={model} />
+      <Actions model={model} unsplit={corpora.unsplit} />
     </form>
   );
 }
@@ -288,10 +288,10 @@ function Unfinished({ corpora }: { corpora: Corpora }) {
 
 // ------------------------------------------------------------------ what it takes, how far it is
 
-function Actions({ model }: { model: ModelInfo }) {
+function Actions({ model, unsplit }: { model: ModelInfo; unsplit: readonly number[] }) {
   const spec = useSpec();
   const { draft, doing, progress, estimate, job, stopped, error } = useMaking();
-  const lack = lackOf(draft, model);
+  const lack = lackOf(draft, model, unsplit);
   const known = estimate?.of === keyOf(draft, model) ? estimate.is : null;
   const build = () => void buildIt(spec, model);
   const ask = () => void estimateIt(spec, model);

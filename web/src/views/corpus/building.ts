@@ -141,12 +141,20 @@ export function layersIn(written: string, n: number): number[] | null | undefine
 }
 
 /** What is wrong with it; null: it can be asked. */
-export function lackOf(draft: Draft, model: ModelInfo): string | null {
+export function lackOf(
+  draft: Draft,
+  model: ModelInfo,
+  unsplit: readonly number[] = [],
+): string | null {
   if (draft.files.length === 0) return 'Choose the files that it is made of.';
   if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(draft.name))
     return 'A name has up to 64 of A–Z a–z 0–9 . _ -, a letter or digit first.';
-  if (layersIn(draft.layers, model.n_layers) === undefined)
-    return `Layers are 0–${model.n_layers - 1}, as 0, 4 or 2-5.`;
+  const layers = layersIn(draft.layers, model.n_layers);
+  if (layers === undefined) return `Layers are 0–${model.n_layers - 1}, as 0, 4 or 2-5.`;
+  const all = layers === null && draft.there !== 'files'; // files are read for the layers there are
+  const mixed = unsplit.filter((layer) => all || layers?.includes(layer));
+  if ((draft.examples === 'heads' || draft.examples === 'both') && mixed.length > 0)
+    return `No examples of heads can be kept in ${mixed.length === 1 ? 'layer' : 'layers'} ${formatPositions(mixed)}: a norm before the output map mixes what heads write.`;
   if (draft.maxTokens < TOKENS.least || draft.maxTokens > TOKENS.most)
     return `The longest sentence has ${TOKENS.least} to ${TOKENS.most} tokens.`;
   if (draft.tables.trim() !== '' && !/^(s3|gs|az):\/\/[\w.-]/.test(draft.tables.trim()))

@@ -259,6 +259,13 @@ describe('a corpus to be built', () => {
 
   it('says what is missing', () => {
     expect(lackOf({ ...draft, files: [] }, model)).toContain('files');
+    const heads = { ...draft, examples: 'heads' as const };
+    expect(lackOf(heads, model)).toBeNull();
+    expect(lackOf(heads, model, [1, 2])).toContain('heads can be kept in layers 1, 2:');
+    expect(lackOf({ ...heads, layers: '2' }, model, [1, 2])).toContain('in layer 2:');
+    expect(lackOf({ ...heads, layers: '0' }, model, [1, 2])).toBeNull();
+    expect(lackOf({ ...heads, there: 'files' }, model, [1, 2])).toBeNull();
+    expect(lackOf({ ...draft, examples: 'neurons' }, model, [1, 2])).toBeNull();
     expect(lackOf({ ...draft, name: '../a' }, model)).toContain('name');
     expect(lackOf({ ...draft, layers: '99' }, model)).toContain('Layers');
     expect(lackOf({ ...draft, maxTokens: 7 }, model)).toContain('8');
