@@ -1,6 +1,6 @@
 """The command line: one command for each question that is asked, and what serves and looks after.
 
-Computes nothing itself.
+Computes nothing itself. A question's command stands where its answer is printed; this lists them.
 
 Errors are sentences on standard error, with exit status 2 for what the user can mend. Nothing here
 imports torch before a command needs a model: `unembed --help` is quick.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -22,21 +22,19 @@ from unembed.cli import (
     circuits_command,
     corpus_command,
     explain_command,
-    flags,
     flow_command,
     graph_command,
     index_command,
+    inspecting,
     lens_command,
     node_labels_command,
     options,
     sae_command,
 )
 from unembed.cli.arguments import TextCommand
-from unembed.cli.loading import Loading, Typed, quiet_libraries
+from unembed.cli.loading import Loading, quiet_libraries
 from unembed.cli.output import as_typed, prepare_streams
-from unembed.cli.pairs import Pairs
 from unembed.errors import UnembedError
-from unembed.questions import requests
 from unembed.settings import Settings
 
 USER_ERROR = 2
@@ -109,376 +107,36 @@ def serve(
     serving.serve(loading, settings, token=token, hosts=allow_host or [], browser=open_browser)
 
 
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.PredictionsRequest)
-def run(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    edit: options.Edits = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """What a model predicts after a prompt, in every layer, with and without edits."""
-    from unembed.cli import inspecting
+for _asked in (  # in the order of `unembed --help`
+    inspecting.run,
+    inspecting.labels,
+    lens_command.lens,
+    attention_command.attention,
+    attention_command.heads,
+    attribution_command.attribute,
+    circuit_command.trace,
+    circuit_command.circuit,
+    circuit_command.circuit_pairs,
+    graph_command.graph,
+    graph_command.edge,
+    attribution_command.patch,
+    attribution_command.patch_path,
+    attribution_command.patch_pairs,
+    flow_command.flow,
+    inspecting.component,
+    inspecting.generate,
+    index_command.search,
+):
+    app.command(cls=TextCommand)(_asked)
 
-    inspecting.run(loading, prompt, edit or [], fields, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.LabelsRequest)
-def labels(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    edit: options.Edits = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """Which labels a model for classification gives, with and without edits."""
-    from unembed.cli import inspecting
-
-    inspecting.labels(loading, prompt, edit or [], fields, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.LensRequest)
-def lens(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    kind: lens_command.Kind = "probability",
-    edit: options.Edits = None,
-    top_down: lens_command.TopDown = False,
-    html: lens_command.Html = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """The grid of what every layer predicts at every position, with and without edits."""
-    shown = lens_command.Shown(kind, top_down, html, as_json)
-    lens_command.lens(loading, prompt, edit or [], fields, shown)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.AttentionRequest)
-def attention(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    edit: options.Edits = None,
-    against: attention_command.Against = None,
-    rows: attention_command.Rows = 20,
-    html: attention_command.Html = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """What attention heads look at on a prompt, and what they move."""
-    attention_command.attention(
-        loading, prompt, edit or [], fields, rows, against=against, html=html, as_json=as_json
-    )
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.HeadsRequest)
-def heads(
-    *,
-    loading: Loading,
-    prompt: Typed | None = None,
-    edit: options.Edits = None,
-    rows: attention_command.Rows = 10,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """What each attention head does: previous token, induction, punctuation ..."""
-    attention_command.heads(loading, prompt, edit or [], fields, rows, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.AttributeRequest)
-def attribute(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    edit: options.Edits = None,
-    references: attribution_command.References = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """What every head, neuron and token does to an answer, estimated and measured."""
-    attribution_command.attribute(
-        loading, prompt, edit or [], fields, references or [], as_json=as_json
-    )
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.TraceRequest)
-def trace(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    edit: options.Edits = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """What made a neuron fire, or a head look where it looks; or what reads what a node writes."""
-    circuit_command.trace(loading, prompt, edit or [], fields, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.CircuitRequest)
-def circuit(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    corrupted: circuit_command.Corrupted = None,
-    scores: circuit_command.Scores = None,
-    save: circuit_command.Save = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """Which edges between nodes carry an answer, and how much of it they carry alone."""
-    circuit_command.circuit(loading, prompt, corrupted, scores, fields, save=save, as_json=as_json)
-
-
-@app.command("circuit-pairs", cls=TextCommand)
-@options.with_loading
-@flags.with_options(requests.CircuitPairsRequest)
-def circuit_pairs(
-    *,
-    loading: Loading,
-    pairs: Pairs = None,
-    scores: circuit_command.Scores = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """The same over many pairs of prompts, of a file or a template, in the mean."""
-    circuit_command.circuit_pairs(loading, pairs, scores, fields, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.GraphRequest)
-def graph(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    viewer: graph_command.Viewer = None,
-    html: graph_command.Html = None,
-    estimate: graph_command.Estimate = False,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """Which latents of transcoders (--sae) make which others, and the answer."""
-    if estimate:
-        graph_command.estimate(loading, prompt, fields, as_json=as_json)
-    else:
-        graph_command.graph(loading, prompt, fields, viewer=viewer, html=html, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.EdgeRequest)
-def edge(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """One edge of an attribution graph, measured by taking its source out."""
-    graph_command.edge(loading, prompt, fields, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.PatchRequest)
-def patch(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    corrupted: attribution_command.Corrupted,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """Which activations of one prompt bring its answer back in the run of another."""
-    attribution_command.patch(loading, prompt, corrupted, fields, as_json=as_json)
-
-
-@app.command("patch-path", cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.PatchPathRequest)
-def patch_path(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    corrupted: attribution_command.Corrupted,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """What nodes tell others, and what that does to the answer: path patching."""
-    attribution_command.patch_path(loading, prompt, corrupted, fields, as_json=as_json)
-
-
-@app.command("patch-pairs", cls=TextCommand)
-@options.with_loading
-@flags.with_options(requests.PatchPairsRequest)
-def patch_pairs(
-    *,
-    loading: Loading,
-    pairs: Pairs = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """The same over many pairs of prompts, of a file or a template: means with intervals."""
-    attribution_command.patch_pairs(loading, pairs, fields, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.FlowRequest)
-def flow(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    edit: options.Edits = None,
-    config: flow_command.Config = None,
-    colour_by: flow_command.ColourBy = "rank",
-    palette: flow_command.Palette = None,
-    html: flow_command.Html = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """How information flows through chosen layers, in words: heads, memories, neurons."""
-    shown = flow_command.Shown(colour_by, palette, html, as_json)
-    flow_command.flow(loading, prompt, edit or [], fields, config, shown)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.ComponentRequest)
-def component(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    edit: options.Edits = None,
-    html: options.PageHtml = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """One head, neuron or layer: what it writes on a prompt, and which tokens that promotes."""
-    from unembed.cli import inspecting
-
-    inspecting.component(loading, prompt, edit or [], fields, html=html, as_json=as_json)
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@options.with_prompt
-@flags.with_options(requests.GenerateRequest)
-def generate(
-    *,
-    loading: Loading,
-    prompt: Typed,
-    edit: options.Edits = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """How a prompt goes on, with and without edits."""
-    from unembed.cli import inspecting
-
-    inspecting.generate(loading, prompt, edit or [], fields, as_json=as_json)
-
+for _other in (explain_command.explain, explain_command.score, inspecting.doctor):
+    app.command()(_other)
 
 app.add_typer(index_command.index_app, name="index")
 app.add_typer(corpus_command.corpus_app, name="corpus")
 app.add_typer(sae_command.sae_app, name="sae")
 app.add_typer(node_labels_command.labels_app, name="node-labels")
 app.add_typer(circuits_command.circuits_app, name="circuits")
-
-
-@app.command(cls=TextCommand)
-@options.with_loading
-@flags.with_options(*index_command.SEARCHES.values())
-def search(
-    *,
-    loading: Loading,
-    words: index_command.Words = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """Value vectors by the words that they promote, by a token, or near another one."""
-    index_command.search(loading, words, fields, as_json=as_json)
-
-
-@app.command()
-@options.with_loading
-@flags.with_options(requests.ExplainRequest)
-def explain(
-    *,
-    loading: Loading,
-    server: explain_command.Server = None,
-    server_model: explain_command.ServerModel = None,
-    prompts_folder: explain_command.Prompts = None,
-    price: explain_command.Price = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """What neurons, heads and other nodes do, in words, each label tested against chance."""
-    naming = explain_command.Naming(server, server_model, prompts_folder, price)
-    explain_command.explain(loading, fields, naming, as_json=as_json)
-
-
-@app.command()
-@options.with_loading
-@flags.with_options(requests.ScoreRequest)
-def score(
-    *,
-    loading: Loading,
-    server: explain_command.Server = None,
-    server_model: explain_command.ServerModel = None,
-    prompts_folder: explain_command.Prompts = None,
-    price: explain_command.Price = None,
-    as_json: options.Json = False,
-    fields: dict[str, Any],
-) -> None:
-    """How well words of your own tell what a node does, to a language model that judges."""
-    naming = explain_command.Naming(server, server_model, prompts_folder, price)
-    explain_command.score(loading, fields, naming, as_json=as_json)
-
-
-@app.command()
-@options.with_loading
-def doctor(
-    *,
-    loading: Loading,
-    as_json: options.Json = False,
-) -> None:
-    """What was found out about a model: its anatomy, what works, the self-check, versions."""
-    from unembed.cli import inspecting
-
-    inspecting.doctor(loading, as_json=as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

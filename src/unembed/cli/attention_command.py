@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unembed.cli import options
 from unembed.cli.edits import parse_edit
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, Typed, read_prompt
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request, validated
@@ -54,22 +55,25 @@ Html = Annotated[
 ]
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(AttentionRequest)
 def attention(
+    *,
     loading: Loading,
     prompt: Typed,
-    edits: Sequence[str],
+    edit: options.Edits = None,
+    against: Against = None,
+    rows: Rows = 20,
+    html: Html = None,
+    as_json: options.Json = False,
     fields: dict[str, Any],
-    rows: int,
-    *,
-    against: str | None,
-    html: Path | None,
-    as_json: bool,
 ) -> None:
-    """See `unembed attention`."""
+    """What attention heads look at on a prompt, and what they move."""
     if against is not None:
         other = read_prompt(against, chat=isinstance(prompt.prompt, list))
         fields = fields | {"against": other}
-    asked = request(AttentionRequest, prompt, edits, **fields)
+    asked = request(AttentionRequest, prompt, edit, **fields)
     if html is not None:
         check_path(html)
     found = ask(loading, _attention, asked, Console(stderr=True))
@@ -85,17 +89,20 @@ def attention(
         )
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(HeadsRequest)
 def heads(
-    loading: Loading,
-    prompt: Typed | None,
-    edits: Sequence[str],
-    fields: dict[str, Any],
-    rows: int,
     *,
-    as_json: bool,
+    loading: Loading,
+    prompt: Typed | None = None,
+    edit: options.Edits = None,
+    rows: Rows = 10,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed heads`."""
-    specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
+    """What each attention head does: previous token, induction, punctuation ..."""
+    specs = [parse_edit(text, index).values() for index, text in enumerate(edit or ())]
     said = {} if prompt is None else prompt.fields()
     asked = validated(HeadsRequest, said | {"edits": specs} | fields)
     found = ask(loading, _heads, asked, Console(stderr=True))

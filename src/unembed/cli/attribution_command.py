@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from unembed.analyses.patching.options import BY_HEAD
+from unembed.cli import options
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, Typed, read_prompt
 from unembed.cli.output import print_json
-from unembed.cli.pairs import pairs_of, print_left_out
+from unembed.cli.pairs import Pairs, pairs_of, print_left_out
 from unembed.cli.questions import ask, request, validated
 from unembed.questions.requests import (
     AttributeRequest,
@@ -53,19 +53,22 @@ References = Annotated[
 ]
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(AttributeRequest)
 def attribute(
+    *,
     loading: Loading,
     prompt: Typed,
-    edits: Sequence[str],
+    edit: options.Edits = None,
+    references: References = None,
+    as_json: options.Json = False,
     fields: dict[str, Any],
-    references: Sequence[str],
-    *,
-    as_json: bool,
 ) -> None:
-    """See `unembed attribute`."""
+    """What every head, neuron and token does to an answer, estimated and measured."""
     chat = isinstance(prompt.prompt, list)
-    others = [read_prompt(one, chat=chat) for one in references]
-    asked = request(AttributeRequest, prompt, edits, **fields, references=others)
+    others = [read_prompt(one, chat=chat) for one in references or ()]
+    asked = request(AttributeRequest, prompt, edit, **fields, references=others)
     found = ask(loading, _attribute, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
@@ -74,10 +77,18 @@ def attribute(
         _print(one, "" if found.edited is None else side)
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(PatchRequest)
 def patch(
-    loading: Loading, prompt: Typed, corrupted: str, fields: dict[str, Any], *, as_json: bool
+    *,
+    loading: Loading,
+    prompt: Typed,
+    corrupted: Corrupted,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed patch`."""
+    """Which activations of one prompt bring its answer back in the run of another."""
     asked = validated(PatchRequest, prompt.fields() | {"corrupted": corrupted} | fields)
     found = ask(loading, _patch, asked, Console(stderr=True))
     if as_json:
@@ -86,10 +97,18 @@ def patch(
         Console().print(_grid(found))
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(PatchPathRequest)
 def patch_path(
-    loading: Loading, prompt: Typed, corrupted: str, fields: dict[str, Any], *, as_json: bool
+    *,
+    loading: Loading,
+    prompt: Typed,
+    corrupted: Corrupted,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed patch-path`."""
+    """What nodes tell others, and what that does to the answer: path patching."""
     asked = validated(PatchPathRequest, prompt.fields() | {"corrupted": corrupted} | fields)
     found = ask(loading, _patch_path, asked, Console(stderr=True))
     if as_json:
@@ -98,10 +117,16 @@ def patch_path(
         Console().print(_paths(found))
 
 
+@options.with_loading
+@with_options(PatchPairsRequest)
 def patch_pairs(
-    loading: Loading, pairs: Path | None, fields: dict[str, Any], *, as_json: bool
+    *,
+    loading: Loading,
+    pairs: Pairs = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed patch-pairs`."""
+    """The same over many pairs of prompts, of a file or a template: means with intervals."""
     asked = validated(PatchPairsRequest, fields | pairs_of(pairs))
     found = ask(loading, _patch_pairs, asked, Console(stderr=True))
     if as_json:

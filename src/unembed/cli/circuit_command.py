@@ -13,9 +13,11 @@ from rich.text import Text
 
 from unembed.analyses.circuits.files import load_circuit
 from unembed.analyses.circuits.graph import place_of
+from unembed.cli import options
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
-from unembed.cli.pairs import pairs_of, print_left_out
+from unembed.cli.pairs import Pairs, pairs_of, print_left_out
 from unembed.cli.questions import ask, request, validated
 from unembed.questions.requests import CircuitPairsRequest, CircuitRequest, TraceRequest
 from unembed.workspace import Workspace
@@ -58,16 +60,19 @@ Save = Annotated[
 ]
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(TraceRequest)
 def trace(
+    *,
     loading: Loading,
     prompt: Typed,
-    edits: Sequence[str],
+    edit: options.Edits = None,
+    as_json: options.Json = False,
     fields: dict[str, Any],
-    *,
-    as_json: bool,
 ) -> None:
-    """See `unembed trace`."""
-    asked = request(TraceRequest, prompt, edits, **fields)
+    """What made a neuron fire, or a head look where it looks; or what reads what a node writes."""
+    asked = request(TraceRequest, prompt, edit, **fields)
     found = ask(loading, _trace, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
@@ -77,17 +82,20 @@ def trace(
         print_one(one, "" if found.edited is None else f" ({side})")
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(CircuitRequest)
 def circuit(
+    *,
     loading: Loading,
     prompt: Typed,
-    corrupted: str | None,
-    scores: Path | None,
+    corrupted: Corrupted = None,
+    scores: Scores = None,
+    save: Save = None,
+    as_json: options.Json = False,
     fields: dict[str, Any],
-    *,
-    save: str | None,
-    as_json: bool,
 ) -> None:
-    """See `unembed circuit`."""
+    """Which edges between nodes carry an answer, and how much of it they carry alone."""
     given: dict[str, Any] = {} if corrupted is None else {"corrupted": corrupted}
     given |= _scored(scores)
     asked = validated(CircuitRequest, prompt.fields() | given | fields)
@@ -101,15 +109,17 @@ def circuit(
         _print_circuit(found, said)
 
 
+@options.with_loading
+@with_options(CircuitPairsRequest)
 def circuit_pairs(
-    loading: Loading,
-    pairs: Path | None,
-    scores: Path | None,
-    fields: dict[str, Any],
     *,
-    as_json: bool,
+    loading: Loading,
+    pairs: Pairs = None,
+    scores: Scores = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed circuit-pairs`."""
+    """The same over many pairs of prompts, of a file or a template, in the mean."""
     asked = validated(CircuitPairsRequest, fields | pairs_of(pairs) | _scored(scores))
     found, said = ask(loading, _circuit_pairs, asked, Console(stderr=True))
     if as_json:

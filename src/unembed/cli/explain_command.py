@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unembed.cli import options
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, validated
@@ -96,8 +98,20 @@ class Naming:
         return found
 
 
-def explain(loading: Loading, fields: dict[str, Any], naming: Naming, *, as_json: bool) -> None:
-    """See `unembed explain`."""
+@options.with_loading
+@with_options(ExplainRequest)
+def explain(
+    *,
+    loading: Loading,
+    server: Server = None,
+    server_model: ServerModel = None,
+    prompts_folder: Prompts = None,
+    price: Price = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """What neurons, heads and other nodes do, in words, each label tested against chance."""
+    naming = Naming(server, server_model, prompts_folder, price)
     asked = validated(ExplainRequest, fields)
     found: Explanations = _asked(loading, asked, naming)
     if as_json:
@@ -106,8 +120,20 @@ def explain(loading: Loading, fields: dict[str, Any], naming: Naming, *, as_json
         _print(found)
 
 
-def score(loading: Loading, fields: dict[str, Any], naming: Naming, *, as_json: bool) -> None:
-    """See `unembed score`."""
+@options.with_loading
+@with_options(ScoreRequest)
+def score(
+    *,
+    loading: Loading,
+    server: Server = None,
+    server_model: ServerModel = None,
+    prompts_folder: Prompts = None,
+    price: Price = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """How well words of your own tell what a node does, to a language model that judges."""
+    naming = Naming(server, server_model, prompts_folder, price)
     asked = validated(ScoreRequest, fields)
     found: ExplanationScores = _asked(loading, asked, naming)
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from unembed.cli import options
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
@@ -64,20 +65,28 @@ class Shown:
     as_json: bool
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(FlowRequest)
 def flow(
+    *,
     loading: Loading,
     prompt: Typed,
-    edits: Sequence[str],
+    edit: options.Edits = None,
+    config: Config = None,
+    colour_by: ColourBy = "rank",
+    palette: Palette = None,
+    html: Html = None,
+    as_json: options.Json = False,
     fields: dict[str, Any],
-    config: Path | None,
-    shown: Shown,
 ) -> None:
-    """See `unembed flow`."""
+    """How information flows through chosen layers, in words: heads, memories, neurons."""
+    shown = Shown(colour_by, palette, html, as_json)
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     given = _configured(config, console)
     configured = given.options.values() if given else {}
-    asked = request(FlowRequest, prompt, edits, **(configured | fields))
-    palette = _palette(shown.palette, given)
+    asked = request(FlowRequest, prompt, edit, **(configured | fields))
+    colours = _palette(palette, given)
     if shown.html is not None:
         check_path(shown.html)
     found = ask(loading, _flow, asked, Console(stderr=True))
@@ -88,10 +97,10 @@ def flow(
 
         print_flows(Console(), found.sides)
         if found.effects is not None:
-            typed = [edits[index] for index in found.measured]
+            typed = [(edit or ())[index] for index in found.measured]
             print_effects(Console(), found.effects, typed, found.left_out)
     if shown.html is not None:
-        _write(found, shown, shown.html, palette, given)
+        _write(found, shown, shown.html, colours, given)
         console.print(f"Wrote {shown.html.resolve()}.")
 
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from unembed.cli import options
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, validated
@@ -48,17 +50,24 @@ Estimate = Annotated[
 ]
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(GraphRequest)
 def graph(
+    *,
     loading: Loading,
     prompt: Typed,
+    viewer: Viewer = None,
+    html: Html = None,
+    estimate: Estimate = False,
+    as_json: options.Json = False,
     fields: dict[str, Any],
-    *,
-    viewer: Path | None,
-    html: Path | None,
-    as_json: bool,
 ) -> None:
-    """See `unembed graph`."""
+    """Which latents of transcoders (--sae) make which others, and the answer."""
     asked = validated(GraphRequest, prompt.fields() | fields)
+    if estimate:
+        _print_estimate(loading, asked, as_json=as_json)
+        return
     for path in (viewer, html):
         if path is not None:
             check_path(path)
@@ -80,15 +89,22 @@ def _wrote(path: Path) -> None:
     console.print(f"Wrote {path.resolve()}.")
 
 
-def estimate(loading: Loading, prompt: Typed, fields: dict[str, Any], *, as_json: bool) -> None:
-    """See `unembed graph --estimate`."""
-    asked = validated(GraphRequest, prompt.fields() | fields)
+def _print_estimate(loading: Loading, asked: GraphRequest, *, as_json: bool) -> None:
     found = ask(loading, _estimate, asked, Console(stderr=True))
     print_json(found.to_json()) if as_json else print(found.summary())
 
 
-def edge(loading: Loading, prompt: Typed, fields: dict[str, Any], *, as_json: bool) -> None:
-    """See `unembed edge`."""
+@options.with_loading
+@options.with_prompt
+@with_options(EdgeRequest)
+def edge(
+    *,
+    loading: Loading,
+    prompt: Typed,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """One edge of an attribution graph, measured by taking its source out."""
     asked = validated(EdgeRequest, prompt.fields() | fields)
     found = ask(loading, _edge, asked, Console(stderr=True))
     if as_json:

@@ -95,8 +95,16 @@ def _summary(index: VectorIndex) -> str:
     )
 
 
-def search(loading: Loading, words: str | None, fields: dict[str, Any], *, as_json: bool) -> None:
-    """See `unembed search`."""
+@options.with_loading
+@with_options(*SEARCHES.values())
+def search(
+    *,
+    loading: Loading,
+    words: Words = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Value vectors by the words that they promote, by a token, or near another one."""
     if words is not None:
         fields = fields | {"words": [word.strip() for word in words.split(",")]}
     asked = _one_search(fields)

@@ -1,15 +1,14 @@
-"""`unembed run` and `unembed doctor`: ask once, print a table or JSON."""
+"""`unembed run`, `labels`, `component`, `generate`, `doctor`: ask once, print a table or JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from unembed.cli import tables
+from unembed.cli import options, tables
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, Typed, load
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
@@ -30,11 +29,19 @@ if TYPE_CHECKING:
     from unembed.session import Job, Session
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(PredictionsRequest)
 def run(
-    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+    *,
+    loading: Loading,
+    prompt: Typed,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed run`."""
-    asked = request(PredictionsRequest, prompt, edits, **fields)
+    """What a model predicts after a prompt, in every layer, with and without edits."""
+    asked = request(PredictionsRequest, prompt, edit, **fields)
     found = ask(loading, _predictions, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
@@ -48,11 +55,19 @@ def _predictions(session: Session, job: Job, asked: PredictionsRequest) -> Predi
     return predictions.answer(session, job, asked)
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(LabelsRequest)
 def labels(
-    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+    *,
+    loading: Loading,
+    prompt: Typed,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed labels`."""
-    asked = request(LabelsRequest, prompt, edits, **fields)
+    """Which labels a model for classification gives, with and without edits."""
+    asked = request(LabelsRequest, prompt, edit, **fields)
     found = ask(loading, _labels, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
@@ -66,19 +81,22 @@ def _labels(session: Session, job: Job, asked: LabelsRequest) -> LabelScores:
     return question.answer(session, job, asked)
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(ComponentRequest)
 def component(
+    *,
     loading: Loading,
     prompt: Typed,
-    edits: Sequence[str],
+    edit: options.Edits = None,
+    html: options.PageHtml = None,
+    as_json: options.Json = False,
     fields: dict[str, Any],
-    *,
-    html: Path | None,
-    as_json: bool,
 ) -> None:
-    """See `unembed component`."""
+    """One head, neuron or layer: what it writes on a prompt, and which tokens that promotes."""
     if html is not None:
         check_path(html)
-    asked = request(ComponentRequest, prompt, edits, **fields)
+    asked = request(ComponentRequest, prompt, edit, **fields)
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     found, page = ask(loading, _component if html is None else _component_page, asked, console)
     if as_json:
@@ -103,11 +121,19 @@ def _component_page(session: Session, job: Job, asked: ComponentRequest) -> tupl
     return found, question.page(session, job, asked, found)
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(GenerateRequest)
 def generate(
-    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], *, as_json: bool
+    *,
+    loading: Loading,
+    prompt: Typed,
+    edit: options.Edits = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed generate`."""
-    asked = request(GenerateRequest, prompt, edits, **fields)
+    """How a prompt goes on, with and without edits."""
+    asked = request(GenerateRequest, prompt, edit, **fields)
     found = ask(loading, _generate, asked, Console(stderr=True))
     if as_json:
         print_json(found.to_json())
@@ -121,8 +147,9 @@ def _generate(session: Session, job: Job, asked: GenerateRequest) -> GenerationC
     return generation.answer(session, job, asked)
 
 
-def doctor(loading: Loading, *, as_json: bool) -> None:
-    """See `unembed doctor`."""
+@options.with_loading
+def doctor(*, loading: Loading, as_json: options.Json = False) -> None:
+    """What was found out about a model: its anatomy, what works, the self-check, versions."""
     from unembed.cli.report import as_data, print_report
 
     model = load(loading, Settings.from_environment(), Console(stderr=True), prove=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from unembed.cli import options
+from unembed.cli.flags import with_options
 from unembed.cli.loading import Loading, Typed
 from unembed.cli.output import print_json
 from unembed.cli.questions import ask, request
@@ -51,11 +52,23 @@ class Shown:
     as_json: bool
 
 
+@options.with_loading
+@options.with_prompt
+@with_options(LensRequest)
 def lens(
-    loading: Loading, prompt: Typed, edits: Sequence[str], fields: dict[str, Any], shown: Shown
+    *,
+    loading: Loading,
+    prompt: Typed,
+    kind: Kind = "probability",
+    edit: options.Edits = None,
+    top_down: TopDown = False,
+    html: Html = None,
+    as_json: options.Json = False,
+    fields: dict[str, Any],
 ) -> None:
-    """See `unembed lens`."""
-    asked = request(LensRequest, prompt, edits, **fields)
+    """The grid of what every layer predicts at every position, with and without edits."""
+    shown = Shown(kind, top_down, html, as_json)
+    asked = request(LensRequest, prompt, edit, **fields)
     if shown.html is not None:
         check_path(shown.html)
     found = ask(loading, _lens, asked, Console(stderr=True))

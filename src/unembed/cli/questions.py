@@ -28,9 +28,9 @@ Put = TypeVar("Put", bound=Request)
 Answer = TypeVar("Answer")
 
 
-def request(kind: type[Asked], prompt: Typed, edits: Sequence[str], **fields: Any) -> Asked:
+def request(kind: type[Asked], prompt: Typed, edits: Sequence[str] | None, **fields: Any) -> Asked:
     """A request, from what was typed; raises InputError."""
-    specs = [parse_edit(text, index).values() for index, text in enumerate(edits)]
+    specs = [parse_edit(text, index).values() for index, text in enumerate(edits or ())]
     return validated(kind, prompt.fields() | {"edits": specs} | fields)
 
 
