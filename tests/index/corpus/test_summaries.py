@@ -92,6 +92,11 @@ def test_what_cannot_be_summed_up_is_said(corpus, model_of, texts, tmp_path):
     ]:
         with pytest.raises(InputError, match=message):
             call()
+    for whole, prompt, of in ((corpus, None, "attended"), (plain, "a", "next")):
+        for option, value in (("summarise", of), ("narrow", (f"{of}.pos=NOUN",))):
+            with pytest.raises(InputError) as caught:
+                whole.search(prompt, **{option: value})
+            assert caught.value.field == option
 
 
 def test_a_search_sums_up_what_it_lists(corpus):

@@ -176,9 +176,11 @@ class Corpus:
         """
         chosen = chosen_of(options.narrow or (), options.summarise or "match")
         of = {options.summarise, *(one for one, _ in chosen)}
+        said = {options.summarise: "summarise"}
         if "next" in of:
-            self._check_next()
+            self._check_next(said.get("next", "narrow"))
         if "attended" in of:
+            self._site_of(hits, said.get("attended", "narrow"))
             hits = self.with_attended(hits)
         labels = None
         if options.summarise is not None:
@@ -271,7 +273,7 @@ class Corpus:
         if of == "attended":
             hits = self.with_attended(hits)
         if of == "next":
-            self._check_next()
+            self._check_next("of")
         if not any(token_of(hit, of) for hit in hits.items):
             message = "there is no token to sum up"
             raise InputError(message, field="hits", value=0, legal="at least one")
@@ -297,28 +299,30 @@ class Corpus:
         if all(hit.attended is not None for hit in hits.items):
             return hits
         self.check_current()
+        layer = self._site_of(hits, "hits").layer
+        found = []
+        for hit in hits.items:
+            tokens = self.tokens(hit.sentence)
+            row = attention_from(self.model, tokens, hit.match.position, layer, hits.heads, cancel)
+            found.append(replace(hit, attended=most_attended(tokens, row)))
+        return replace(hits, items=tuple(found))
+
+    def _site_of(self, hits: CorpusHits, field: str) -> Site:
         site = next((one for one in self.sites if one.name == hits.site), None)
         if site is None:
             raise InputError(
                 "these hits have no layer whose attention could be summed up: they were found "
                 "without a prompt",
-                field="hits",
+                field=field,
                 legal="hits of a search with a prompt",
             )
-        found = []
-        for hit in hits.items:
-            tokens = self.tokens(hit.sentence)
-            row = attention_from(
-                self.model, tokens, hit.match.position, site.layer, hits.heads, cancel
-            )
-            found.append(replace(hit, attended=most_attended(tokens, row)))
-        return replace(hits, items=tuple(found))
+        return site
 
-    def _check_next(self) -> None:
+    def _check_next(self, field: str) -> None:
         if self.model.kind != "causal":
             raise InputError(
                 f"{self.model.name} does not read from left to right: no token is its next one",
-                field="of",
+                field=field,
                 value="next",
                 legal='"match" or "attended"',
             )
