@@ -5,7 +5,7 @@ import { mostOf, Text } from './HitLine';
 import { showCorpus } from './corpusState';
 import { useSentences, type Hit, type Hits } from './query';
 import { keptOf, type About } from './request';
-import { litOf, saysOf, stretchesOf } from './sentence';
+import { isFromRight, litOf, saysOf, stretchesOf } from './sentence';
 
 interface Props {
   hit: Hit;
@@ -25,7 +25,7 @@ export function ChosenHit({ hit, data, about }: Props) {
   const heads = lit.heads.length === 0 ? 'all heads' : `heads ${lit.heads.join(', ')}`;
   return (
     <section className="corpus-chosen" aria-label="The chosen token" data-testid="corpus-chosen">
-      <p className="corpus-sentence">
+      <p className="corpus-sentence" dir={isFromRight(hit.text) ? 'rtl' : 'ltr'}>
         <Text stretches={stretches} most={mostOf(stretches)} />
       </p>
       <p className="faint">

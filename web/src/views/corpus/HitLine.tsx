@@ -2,7 +2,7 @@
 import { shownOf } from './listing';
 import type { CorpusState } from './corpusState';
 import type { CorpusToken, Hit, Sentence } from './query';
-import { around, LINE, saysOf, stretchesOf, type Stretch } from './sentence';
+import { around, isFromRight, LINE, saysOf, stretchesOf, type Stretch } from './sentence';
 
 interface Props {
   hit: Hit;
@@ -19,6 +19,9 @@ export function HitLine({ hit, place, count, chosen, column, sentence, onChoose 
   const stretches = stretchesOf(hit.text, hit, sentence);
   const [before, match, after] = around(stretches);
   const most = mostOf(stretches);
+  const dir = isFromRight(hit.text) ? 'rtl' : 'ltr';
+  // of what is read from the right, what is before the match stands to the right of it
+  const [left, right] = dir === 'rtl' ? [after, before] : [before, after];
   return (
     // The listbox has the keyboard; a line is chosen with the pointer.
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
@@ -36,15 +39,17 @@ export function HitLine({ hit, place, count, chosen, column, sentence, onChoose 
     >
       <span className="number">{hit.score === null ? '' : hit.score.toFixed(3)}</span>
       <span className="corpus-before">
-        <span>
-          <Text stretches={before} most={most} />
+        <span dir={dir}>
+          <Text stretches={left} most={most} />
         </span>
       </span>
-      <span className="corpus-match">
+      <span className="corpus-match" dir={dir}>
         <Text stretches={match} most={most} />
       </span>
       <span className="corpus-after">
-        <Text stretches={after} most={most} />
+        <bdi dir={dir}>
+          <Text stretches={right} most={most} />
+        </bdi>
       </span>
       {hit.around.map((token, at) => (
         <span key={at} className="corpus-around" title={token ? tokenSays(token) : undefined}>

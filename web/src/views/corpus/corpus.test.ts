@@ -19,7 +19,7 @@ import {
 } from './building';
 import { listed, onlyOf, shownOf, writtenOnly } from './listing';
 import { relationsOf } from './request';
-import { around, litOf, saysOf, stretchesOf } from './sentence';
+import { isFromRight, around, litOf, saysOf, stretchesOf } from './sentence';
 
 const ABOUT = {
   name: 'a',
@@ -140,6 +140,22 @@ describe('a sentence', () => {
     const data = { site: 'L6.z', heads: [1, 2] };
     expect(litOf(data as never, 9)).toEqual({ layer: 6, heads: [1, 2] });
     expect(litOf({ site: null, heads: null } as never, 9)).toEqual({ layer: 9, heads: [] });
+  });
+});
+
+describe('the direction of a sentence', () => {
+  it('is that of its first letter', () => {
+    expect(['ذهب الولد', '123 שלום', '"مرحبا" he said'].map(isFromRight)).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(['He said مرحبا', '他去', '🍕 12', ''].map(isFromRight)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 });
 

@@ -39,7 +39,15 @@ function sum(shares: readonly (number | null)[]): number | null {
   return known.length > 0 ? known.reduce((all, share) => all + share, 0) : null;
 }
 
-/** What is left and right of the match. */
+/** Whether a text is written from right to left: by its first letter that is of a direction. */
+export function isFromRight(text: string): boolean {
+  const first = /\p{L}/u.exec(text)?.[0] ?? '';
+  return /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u.test(
+    first,
+  );
+}
+
+/** What is before the match, the match, and what is behind it. */
 export function around(stretches: readonly Stretch[]): [Stretch[], Stretch[], Stretch[]] {
   const at = stretches.findIndex(({ match }) => match);
   if (at < 0) return [[], [...stretches], []];

@@ -270,6 +270,9 @@ function Readout({ grid, model }: { grid: Grid; model: ModelInfo }) {
       <p>
         <strong>{grid.objective}</strong>: clean <strong>{figures(grid.clean)}</strong>, corrupted{' '}
         <strong>{figures(grid.corrupted)}</strong>
+        {figures(grid.clean) === figures(grid.corrupted)
+          ? `, ${figures(grid.clean - grid.corrupted)} apart`
+          : null}
         <span className="faint">
           {' '}
           {measuredWhere(grid)} · {count(grid.n_runs, 'run')} of the {grid.into} prompt,{' '}
