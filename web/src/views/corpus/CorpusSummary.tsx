@@ -34,6 +34,7 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
         ]
       : []),
   ];
+  const labels = data.labels?.items.length ? data.labels : null; // of no token there are none
   return (
     <aside
       className="corpus-summary"
@@ -52,13 +53,13 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
           />
         ) : null}
       </div>
-      {data.labels ? (
+      {labels ? (
         Object.entries(COLUMNS).map(([column, title]) => (
           <Column
             key={column}
             title={title}
-            items={data.labels?.items.filter((one) => one.column === column) ?? []}
-            of={data.labels?.of ?? 'match'}
+            items={labels.items.filter((one) => one.column === column)}
+            of={labels.of}
           />
         ))
       ) : (
@@ -68,7 +69,7 @@ export function CorpusSummary({ data, about, of, causal }: Props) {
             : 'This corpus has no labels: build it with a spaCy pipeline to see parts of speech, dependencies and entities.'}
         </p>
       )}
-      {data.labels ? (
+      {labels ? (
         <p className="faint corpus-legend">
           Bar: share of the {data.listed}, or of those that fit what is chosen in other columns,
           with its 95% interval; tick: share in all texts. × is one over the other. A click lists
