@@ -28,7 +28,6 @@ import unembed as ue
 FEWEST = 30  # cases of a relation in each half
 LENGTHS = range(5, 41)  # words of a sentence
 MOST = 600  # sentences
-Guess = tuple[str, int]  # a head and a direction, or "distance" and how far
 
 _TAG = re.compile(r"(\S+)/\S+")
 _SPACE = [(r" ([.,;:?!)'])", r"\1"), (r"([(]) ", r"\1"), (r"`` ?", '"'), (r" ?''", '"')]

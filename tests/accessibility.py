@@ -14,7 +14,6 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 CONTRAST = "color-contrast"
-OF_EACH_LOOK = 1
 
 # Own colours and letters; what is painted below, of ancestors and of what merely lies there; what
 # makes axe pass over a text: it is hidden, disabled, or of no letters.

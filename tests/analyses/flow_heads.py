@@ -20,7 +20,6 @@ UNTURNED = (
     *("gpt2", "gpt_neo", "bloom", "opt", "falcon-alibi"),
     *("bert", "roberta", "distilbert", "albert", "electra"),
 )
-FUSED = {"gpt2": "qkv", "phi3": "qkv", "modernbert": "qkv", "codegen": "qvk"}
 THREE_PER_HEAD = ("gpt_neox", "bloom", "falcon-sequential", "falcon-alibi")
 SEPARATE = {  # order of wiring.qkv
     "gptj": "kvq",

@@ -7,7 +7,7 @@ import torch
 
 import unembed as ue
 from unembed.analyses.component.component import component, component_capture
-from unembed.analyses.tools.effects import Writes, direct_effects, effects_capture, effects_on
+from unembed.analyses.tools.effects import Writes, effects_capture, effects_of, effects_on
 from unembed.analyses.tools.objective import Objective
 from unembed.errors import CapabilityError, InputError, TargetError
 
@@ -43,7 +43,7 @@ def test_effects_of_all_writes_sum_to_the_logits(name, dtype, model_of, slow_of)
     """But for soft caps and the biases of norms and unembedding, with every scale frozen."""
     model, w = model_of(name, dtype), slow_of(name, dtype).oracle.wiring
     run = model.run(PROMPT, everything(model))
-    probe = direct_effects(run, run["embed"][4, None], None, None, 4, 1)
+    probe = effects_of(run, [Writes(run["embed"][4, None], None, None)], 4, 1)
     if probe.method == "difference" or w.layout == "post":
         pytest.skip("not linear: see the tests of differences")
     total = effect_on_tokens(run, run["embed"][4, None], None, None, 4, SOME)[0]
@@ -155,9 +155,9 @@ def test_a_head_shows_its_row_of_the_pattern_and_a_neuron_its_activation(model_o
 def test_many_writes_are_read_in_one_product(model_of):
     model = model_of("gpt2", torch.float64)
     run = model.run(PROMPT, [*effects_capture(model, 1), "L1.attn_out"])
-    together = direct_effects(run, run["L1.attn_out"], 1, "attn", 4, 3)
+    together = effects_of(run, [Writes(run["L1.attn_out"], 1, "attn")], 4, 3)
     for row in range(len(PROMPT)):
-        alone = direct_effects(run, run["L1.attn_out"][row, None], 1, "attn", 4, 3)
+        alone = effects_of(run, [Writes(run["L1.attn_out"][row, None], 1, "attn")], 4, 3)
         assert torch.equal(together.raised_ids[row], alone.raised_ids[0])
         torch.testing.assert_close(together.lowered[row], alone.lowered[0])
 

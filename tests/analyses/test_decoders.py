@@ -19,7 +19,6 @@ from ..contract.wiring import REPRESENTATIVES, wiring
 from .slow import PROMPT, TOLERANCE, assert_lens
 
 DTYPES = (torch.float64,)  # float32: see tests/contract
-SUFFIXES = ("last_block", "L1", "last_mlp", "L1.mlp")
 MAKES = ("gpt2", "gptj", "gemma3", "granite", "mixtral", "bert", "albert")
 
 

@@ -14,7 +14,6 @@ from .flow_running import drawn
 DTYPES = (torch.float64,)  # float32: see tests/contract
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 FEW = FlowOptions(n_heads=2, top_neurons=3, bottom_neurons=2, values_per_head=1, rest=True)
-GATHERING = ("attn_out", "mlp_out", "head", "z")
 
 
 def close(found, wanted):

@@ -14,7 +14,7 @@ from unembed.analyses.attribution_graph.edges import Edges
 from unembed.errors import CapabilityError, InputError, TooLargeError
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
-from .test_attribution_graph import BARE, PROMPT, transcoder, with_transcoders
+from .transcoded import BARE, PROMPT, transcoder, with_transcoders
 
 LONG = (1, *((7 * n) % 90 + 3 for n in range(29)))
 

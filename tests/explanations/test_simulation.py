@@ -31,9 +31,6 @@ def test_scores_equal_plain_loops(seed):
     spread = sum((a - mean) ** 2 for a, _ in pairs) / n
     found = simulation.explained_variance(real, simulated)
     assert found == pytest.approx(1 - missed / spread, rel=1e-12)
-    middle = statistics.median(real.tolist())
-    off = sum(abs(a - s) for a, s in pairs) / sum(abs(a - middle) for a, _ in pairs)
-    assert simulation.explained_deviation(real, simulated) == pytest.approx(1 - off, rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -47,19 +44,9 @@ def test_the_linear_calibration_is_that_of_the_normal_equations(seed):
     assert simulation.explained_variance(real, calibrated) == pytest.approx(before**2)
 
 
-def test_percentiles_give_each_value_its_rank():
-    real, simulated = np.array([5.0, 1.0, 3.0, 9.0]), np.array([0.2, 0.1, 0.9, 0.4])
-    calibrated = simulation.percentiles(real, simulated)
-    assert calibrated(np.sort(simulated)) == pytest.approx(np.sort(real))
-    assert calibrated(np.array([-7.0, 0.3, 2.0])) == pytest.approx([1.0, 4.0, 9.0])
-    tied = simulation.percentiles(real, np.array([0.0, 0.0, 0.0, 1.0]))
-    assert tied(np.array([0.0, 1.0])) == pytest.approx([3.0, 9.0])
-
-
 def test_what_cannot_be_scored_is_not_scored_as_nought():
     flat, real = np.ones(5), np.arange(5.0)
     assert simulation.correlation(real, flat) is None
     assert simulation.correlation(flat, real) is None
     assert simulation.explained_variance(flat, real) is None
-    assert simulation.explained_deviation(flat, real) is None
     assert simulation.linear(real, flat)(real) == pytest.approx(np.full(5, 2.0))

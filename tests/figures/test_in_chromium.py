@@ -14,7 +14,6 @@ from .browser import Opened, offline_window
 from .conftest import lens_of
 
 pytestmark = pytest.mark.browser
-GUTTER = 72
 
 
 @pytest.fixture(scope="module")

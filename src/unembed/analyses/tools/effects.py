@@ -77,22 +77,6 @@ def stream_capture(model: Loaded, layer: int | None) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def direct_effects(
-    run: Run,
-    writes: Float[Tensor, "n d_model"],
-    layer: int | None,
-    branch: Branch | None,
-    position: int,
-    k: int = 10,
-) -> Effects:
-    """Effects of writes made at one position by one branch (None: by the embedding).
-
-    All writes are read in one product. Needs `effects_capture(model, layer)` captured.
-    """
-    return effects_of(run, [Writes(writes, layer, branch)], position, k)
-
-
-@torch.no_grad()
 def effects_of(
     run: Run,
     groups: Sequence[Writes],

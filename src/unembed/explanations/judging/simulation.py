@@ -34,12 +34,6 @@ def explained_variance(real: Values, simulated: Values) -> float | None:
     return 1 - float(((real - simulated) ** 2).mean()) / spread if spread > 0 else None
 
 
-def explained_deviation(real: Values, simulated: Values) -> float | None:
-    """1 - mean |real - simulated| / mean |real - their median|."""
-    spread = float(np.abs(real - np.median(real)).mean())
-    return 1 - float(np.abs(real - simulated).mean()) / spread if spread > 0 else None
-
-
 def linear(real: Values, simulated: Values) -> Calibration:
     """The line through (simulated, real) with the least squares; flat where all say the same."""
     off = simulated - simulated.mean()
@@ -47,19 +41,6 @@ def linear(real: Values, simulated: Values) -> Calibration:
     slope = float(off @ (real - real.mean())) / size if size > 0 else 0.0
     middle, height = float(simulated.mean()), float(real.mean())
     return lambda values: height + slope * (values - middle)
-
-
-def percentiles(real: Values, simulated: Values) -> Calibration:
-    """What is simulated at a percentile becomes the real activation at that percentile.
-
-    Between two simulated values of the calibration it is interpolated, outside the nearest counts;
-    of equal simulated values the mean of their percentiles.
-    """
-    heights = np.sort(real)
-    known, first, counts = np.unique(np.sort(simulated), return_index=True, return_counts=True)
-    middle = first + (counts - 1) / 2
-    matched = np.interp(middle, np.arange(len(heights)), heights)
-    return lambda values: np.interp(values, known, matched)
 
 
 def correlation_interval(

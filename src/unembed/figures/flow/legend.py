@@ -42,11 +42,6 @@ class Widths:
         """How high a link is drawn."""
         return link.width * self.scales[group_of(link)]
 
-    @property
-    def one_scale(self) -> bool:
-        """Whether all links have the same scale."""
-        return len(set(self.scales.values())) == 1
-
     @cached_property
     def scales(self) -> dict[Group, float]:
         """Pixels per unit of width, by kind of link."""

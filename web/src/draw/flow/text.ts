@@ -273,12 +273,6 @@ export function targetWords(reading: FlowReading | undefined): string {
     : NONE;
 }
 
-/** What assistive technology reads of a link. */
-export function linkSentence(link: FlowLink, side: FlowSideData, target: string): string {
-  const facts = linkFacts(link, target).map(([name, value]) => `${name} ${value}`);
-  return `${linkEnds(link, side)}: ${linkWords(link)}. ${facts.join(', ')}`;
-}
-
 /** Under the heading of a saved picture: model, layers, position, target, which run. */
 export function figureNote(
   graph: Graph,
