@@ -238,6 +238,12 @@ class App:
         return [cell.strip() for cell in row.locator("td, th").all_inner_texts()]
 
 
+def opened(app: App, address: str, fragment: str = "") -> None:
+    """Open an address of another server, which has another model."""
+    app.address = address
+    app.open(fragment)
+
+
 @pytest.fixture(scope="package")
 def profile(browser: Browser) -> Iterator[BrowserContext]:
     """One for all tests: to make another takes the browser longer than most of them.

@@ -9,7 +9,7 @@ import pytest
 import unembed as ue
 
 from ..engine.paired import FIRST, SECOND, bert
-from .conftest import App, served
+from .conftest import opened, served
 
 TEXT = FIRST.replace(" ", "+")
 
@@ -19,11 +19,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("bert")
     with served(bert(), cache_dir=str(folder)) as found:
         yield found
-
-
-def opened(app: App, address: str, fragment: str = "") -> None:
-    app.address = address
-    app.open(fragment)
 
 
 def test_a_second_text_is_asked_for_run_and_kept_in_the_address(app, address):

@@ -12,7 +12,7 @@ import unembed as ue
 from unembed.analyses.tools.vectors import value_vectors
 from unembed.models.tiny import BOS, EOS, tiny_model, tiny_tokenizer
 
-from .conftest import App, served
+from .conftest import opened, served
 
 
 @pytest.fixture
@@ -26,11 +26,6 @@ def serve(tmp_path):
         return served(ue.load(tmp_path), cache_dir=str(tmp_path / "cache"))
 
     return start
-
-
-def opened(app: App, address: str, fragment: str = "") -> None:
-    app.address = address
-    app.open(fragment)
 
 
 def test_a_masked_model_opens_at_its_mask(app, serve):

@@ -10,7 +10,7 @@ import unembed as ue
 from unembed.models.tiny import tiny_tokenizer
 
 from ..contract.encoder_decoders import build
-from .conftest import ANSWER, App, served
+from .conftest import ANSWER, opened, served
 
 SOURCE = "the cat sat on the mat"
 
@@ -22,11 +22,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     tiny_tokenizer().save_pretrained(folder)
     with served(ue.load(folder), cache_dir=str(folder / "cache")) as found:
         yield found
-
-
-def opened(app: App, address: str, fragment: str = "") -> None:
-    app.address = address
-    app.open(fragment)
 
 
 def test_a_source_is_typed_run_and_kept_in_the_address(app, address):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+import unembed as ue
 from unembed.cli import main
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
@@ -21,6 +22,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     tiny_model("gpt2", dtype=torch.float32).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def model(source: str) -> ue.Model:
+    return ue.load(source)
 
 
 @pytest.fixture

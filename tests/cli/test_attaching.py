@@ -25,11 +25,6 @@ PROMPT = "the cat sat on the mat"
 
 
 @pytest.fixture(scope="module")
-def model(source):
-    return ue.load(source)
-
-
-@pytest.fixture(scope="module")
 def saes(model, tmp_path_factory):
     """Where two autoencoders of the tiny model lie: of layer 1, and of layer 2."""
     found = []

@@ -23,11 +23,6 @@ FEW = ["--top-neurons", "2", "--bottom-neurons", "1", "--n-heads", "2"]
 PROMPT = "The cat sat"
 
 
-@pytest.fixture(scope="module")
-def model(source):
-    return ue.load(source)
-
-
 def graph_of(model, layers, edits=(), like=None, position=-1, target=72, **options):
     run = model.run(PROMPT, flow_capture(model, layers, position), edits)
     return flow_graph(run, layers, target=target, position=position, like=like, **options)

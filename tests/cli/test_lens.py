@@ -16,11 +16,6 @@ from unembed.result import finite
 from ..server.test_docs import REFERENCE, read
 
 
-@pytest.fixture(scope="module")
-def model(source):
-    return ue.load(source)
-
-
 def row_labels(out, rows):
     """The labels of the first table, in the order of its lines."""
     firsts = [line.split()[0] for line in out.splitlines() if line.split()]

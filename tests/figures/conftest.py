@@ -13,6 +13,8 @@ from unembed.analyses.lens.result import LensResult
 from unembed.engine.names.tokens import Token
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
+from .browser import offline_window
+
 AWKWARD = (
     Token(0, "<bos>", "<bos>", special=True),
     Token(1, "<b>", "<b>"),
@@ -104,3 +106,9 @@ def awkward() -> LensResult:
     result.logit[0, 2], result.probability[0, 2], result.rank[0, 2] = torch.nan, torch.nan, 0
     result.logit[1, 3] = -torch.inf
     return result
+
+
+@pytest.fixture(scope="module")
+def window():
+    with offline_window() as window:
+        yield window

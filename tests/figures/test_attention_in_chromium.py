@@ -10,18 +10,12 @@ import unembed as ue
 from unembed.figures.colours import CIVIDIS, VIRIDIS, Colours, look
 
 from .attention_example import attention_of
-from .browser import Opened, offline_window
+from .browser import Opened
 
 pytestmark = pytest.mark.browser
 HEADER, ROW = 52, 20  # px: above the tokens, and of each where there is room
 CELL = 28  # px: the largest that a cell of the matrix is at first
 GRID = "attention-canvas"
-
-
-@pytest.fixture(scope="module")
-def window():
-    with offline_window() as window:
-        yield window
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from unembed.figures.flow_palettes import load_palette, see_through
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from ..latents.test_families import attached
-from .browser import Opened, offline_window
+from .browser import Opened
 from .flow_example import VOCAB, flow_example
 
 GRAPHS = {
@@ -284,12 +284,6 @@ def test_the_page_has_the_legend_in_words_and_where_numbers_come_from():
 def test_the_page_is_written_where_it_is_told(tmp_path):
     path = tmp_path / "flow.html"
     assert html(flow_example(), path=path) == path.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def window():
-    with offline_window() as window:
-        yield window
 
 
 @pytest.fixture

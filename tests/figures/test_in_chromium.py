@@ -10,16 +10,10 @@ import unembed as ue
 from unembed.figures.colours import CIVIDIS, VIRIDIS, Colours, look
 from unembed.figures.lens.kinds import CELLS, KINDS
 
-from .browser import Opened, offline_window
+from .browser import Opened
 from .conftest import lens_of
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def window():
-    with offline_window() as window:
-        yield window
 
 
 @pytest.fixture
