@@ -38,9 +38,40 @@ def recognises(files: Files) -> bool:
 
 def read(files: Files, asked: Asked) -> Autoencoder | LayeredAutoencoder:
     config = files.config("config.json")
-    kind, act = config.get("sae_type"), config.get("act_fn")
-    if kind == "clt":
+    if config.get("sae_type") == "clt":
         return llamascopium_clt.read(files, config, asked)
+    _refuse_others(files, config)
+    transcodes, act = config["sae_type"] == "transcoder", config["act_fn"]
+    tensors = files.tensors(WEIGHTS)
+    weights = _weights(files, config, tensors)
+    (d_in, n), d_out = weights.W_enc.shape, weights.W_dec.shape[1]
+    into, out = (str(config.get(f"hook_point_{way}")) for way in ("in", "out"))
+    normalise, scales = _normalised(files, config, tensors, (into, out), (d_in, d_out))
+    reads = hook(into)
+    return made(
+        files,
+        weights,
+        Description(
+            layout=NAME,
+            kind="transcoder" if transcodes else "sae",
+            activation=_ACTIVATIONS[act],
+            d_in=d_in,
+            d_out=d_out,
+            n=n,
+            reads=reads,
+            writes=hook(out) if transcodes else reads,
+            k=positive(files, config, "top_k") if "topk" in act else None,
+            normalise=normalise,
+            scale_in=scales[0],
+            scale_out=scales[1],
+            decoder_norm="choice" if config.get("sparsity_include_decoder_norm") else "none",
+        ),
+    )
+
+
+def _refuse_others(files: Files, config: Mapping[str, Any]) -> None:
+    """Raise LoadError for what is no autoencoder or transcoder of one layer, or of another kind."""
+    kind, act = config.get("sae_type"), config.get("act_fn")
     if kind == "crosscoder":
         raise files.refusal(
             "it is a crosscoder, whose latents have another value at each site that they stand "
@@ -53,41 +84,22 @@ def read(files: Files, asked: Asked) -> Autoencoder | LayeredAutoencoder:
         )
     if act not in _ACTIVATIONS:
         raise files.refusal(f"its act_fn {act!r} is not read", legal=", ".join(_ACTIVATIONS))
-    tensors = files.tensors(WEIGHTS)
+
+
+def _weights(files: Files, config: Mapping[str, Any], tensors: Tensors) -> Weights:
     b_enc = tensors.get("b_E", None)
     n = len(b_enc)
     w_dec = tensors.get("W_D", n, None)
     d_out = w_dec.shape[1]
-    d_in = tensors.get("W_E", None, n).shape[0] if kind == "transcoder" else d_out
+    transcodes = config["sae_type"] == "transcoder"
+    d_in = tensors.get("W_E", None, n).shape[0] if transcodes else d_out
     b_dec = tensors.get("b_D", d_out) if config.get("use_decoder_bias", True) else None
-    weights = Weights(
+    return Weights(
         W_enc=tensors.get("W_E", d_in, n),
         W_dec=w_dec,
         b_enc=b_enc,
         b_dec=torch.zeros(d_out) if b_dec is None else b_dec,
-        threshold=_threshold(files, tensors, n) if act == "jumprelu" else None,
-    )
-    into, out = (str(config.get(f"hook_point_{way}")) for way in ("in", "out"))
-    normalise, scales = _normalised(files, config, tensors, (into, out), (d_in, d_out))
-    reads = hook(into)
-    return made(
-        files,
-        weights,
-        Description(
-            layout=NAME,
-            kind="transcoder" if kind == "transcoder" else "sae",
-            activation=_ACTIVATIONS[act],
-            d_in=d_in,
-            d_out=d_out,
-            n=n,
-            reads=reads,
-            writes=hook(out) if kind == "transcoder" else reads,
-            k=positive(files, config, "top_k") if "topk" in act else None,
-            normalise=normalise,
-            scale_in=scales[0],
-            scale_out=scales[1],
-            decoder_norm="choice" if config.get("sparsity_include_decoder_norm") else "none",
-        ),
+        threshold=_threshold(files, tensors, n) if config["act_fn"] == "jumprelu" else None,
     )
 
 
