@@ -146,6 +146,7 @@ def test_a_build_is_followed_answers_others_and_is_stopped_and_goes_on(app, monk
         "max_tokens": 64,
         "spacy": None,
         "column": "text",
+        "metadata": [],
     }
     watched.go.set()
     kept = app.session.uploads._sizes[UPLOAD]

@@ -9287,6 +9287,11 @@ export interface components {
             spacy: string | null;
             /** Column */
             column: string;
+            /**
+             * Metadata
+             * @description Fields of records that it keeps.
+             */
+            metadata: string[];
         };
         /**
          * UnfinishedSae

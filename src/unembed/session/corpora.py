@@ -41,6 +41,7 @@ class UnfinishedCorpus:
     max_tokens: int
     spacy: Annotated[str | None, "The pipeline that it was built with."]
     column: str
+    metadata: Annotated[tuple[str, ...], "Fields of records that it keeps."]
 
 
 class Corpora:
@@ -119,6 +120,7 @@ class Corpora:
                 max_tokens=plan.max_tokens,
                 spacy=plan.spacy.partition(" ")[0] or None,
                 column=plan.column,
+                metadata=plan.metadata,
             )
             for plan in unfinished(self.folder)
             if now is None or plan.name != now.name

@@ -19,6 +19,11 @@ export function hasColumn(files: readonly File[]): boolean {
   );
 }
 
+/** Whether there are fields beside a text: of records, or comments of CoNLL-U. */
+export function hasFields(files: readonly File[]): boolean {
+  return hasColumn(files) || files.some(({ name }) => /\.conllu?(\.(gz|bz2|zst))?$/i.test(name));
+}
+
 /** Files beside those that are chosen; of one name the newer. */
 export function besides(files: readonly File[], added: readonly File[]): File[] {
   return [...files.filter(({ name }) => !added.some((one) => one.name === name)), ...added];

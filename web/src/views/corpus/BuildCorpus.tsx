@@ -2,7 +2,7 @@
 import { useEffect } from 'react';
 import { bytes, count, duration } from '../../draw/format';
 import { useCorpora, type Corpora } from '../../shared/api/corpora';
-import { hasColumn } from '../../shared/api/uploads';
+import { hasColumn, hasFields } from '../../shared/api/uploads';
 import { useJobs, watchJob } from '../../shared/api/jobs';
 import type { ModelInfo } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
@@ -178,6 +178,20 @@ function Form({ model, corpora }: { model: ModelInfo; corpora: Corpora }) {
               autoComplete="off"
               value={draft.column}
               onChange={(event) => fill({ column: event.target.value })}
+            />
+          </Row>
+        ) : null}
+        {hasFields(draft.files) ? (
+          <Row label="Fields" note="kept beside each text, to filter by">
+            <input
+              className="mono"
+              data-testid="build-metadata"
+              maxLength={2000}
+              autoComplete="off"
+              spellCheck={false}
+              placeholder="author, meta.year"
+              value={draft.metadata}
+              onChange={(event) => fill({ metadata: event.target.value })}
             />
           </Row>
         ) : null}

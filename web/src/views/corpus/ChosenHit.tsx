@@ -5,7 +5,7 @@ import { mostOf, Text } from './HitLine';
 import { showCorpus } from './corpusState';
 import { useSentences, type Hit, type Hits } from './query';
 import { keptOf, type About } from './request';
-import { isFromRight, litOf, saysOf, stretchesOf } from './sentence';
+import { isFromRight, litOf, saysOf, sourceOf, stretchesOf } from './sentence';
 
 interface Props {
   hit: Hit;
@@ -37,7 +37,7 @@ export function ChosenHit({ hit, data, about }: Props) {
           </>
         ) : null}
         {' · '}
-        {hit.file}, record {hit.record}
+        {sourceOf(hit)}
         {found?.attention
           ? ` · behind it: attention of layer ${lit.layer}, ${heads}${special ? `; ${(100 * special).toFixed(0)}% to special tokens` : ''}`
           : ''}

@@ -15,6 +15,7 @@ const SAYS: Readonly<Record<Filter, readonly [label: string, example: string]>> 
   entity: ['entity', 'PERSON'],
   near: ['near the word', 'river'],
   file: ['file', 'a.txt'],
+  metadata: ['field', 'author=Austen'],
 };
 
 interface Props {
@@ -26,6 +27,7 @@ interface Props {
 export function CorpusFilters({ about, labels }: Props) {
   const corpus = useCorpus();
   const set = FILTERS.filter((name) => corpus[name].length > 0);
+  const fields = about.metadata.length > 0 || corpus.metadata.length > 0;
   return (
     <>
       <Choice
@@ -40,14 +42,15 @@ export function CorpusFilters({ about, labels }: Props) {
         wide
       >
         <div className="corpus-filters">
-          {FILTERS.map((name) => (
-            <FilterField key={name} name={name} files={about.files} known={knownOf(name, labels)} />
+          {FILTERS.filter((name) => name !== 'metadata').map((name) => (
+            <FilterField key={name} name={name} about={about} known={knownOf(name, labels)} />
           ))}
           <Reach />
+          {fields ? <FilterField name="metadata" about={about} known={[]} /> : null}
         </div>
         <p className="faint">
-          Enter asks. Commas between several, of which one must fit. Case counts in labels, not in
-          words.
+          Enter asks. Commas between several, of which one must fit{fields ? ', of each field' : ''}
+          . Case counts in labels, not in words.
         </p>
       </Choice>
       {set.map((name) => (
@@ -113,13 +116,19 @@ function Reach() {
   );
 }
 
+/** Of this corpus, where there is one. */
+function exampleOf(name: Filter, { files, metadata }: About): string | undefined {
+  if (name === 'metadata') return metadata[0] === undefined ? undefined : `${metadata[0]}=…`;
+  return name === 'file' ? files[0] : undefined;
+}
+
 interface FieldProps {
   name: Filter;
-  files: readonly string[];
+  about: About;
   known: readonly string[];
 }
 
-function FilterField({ name, files, known }: FieldProps) {
+function FilterField({ name, about, known }: FieldProps) {
   const value = useCorpus()[name].join(', ');
   const [draft, setDraft] = useState(value);
   const [from, setFrom] = useState(value);
@@ -139,7 +148,7 @@ function FilterField({ name, files, known }: FieldProps) {
       <input
         className="mono"
         data-testid={`filter-${name}`}
-        placeholder={name === 'file' ? (files[0] ?? example) : example}
+        placeholder={exampleOf(name, about) ?? example}
         list={known.length > 0 ? `known-${name}` : undefined}
         maxLength={2000}
         autoComplete="off"

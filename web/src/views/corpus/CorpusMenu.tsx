@@ -19,7 +19,9 @@ export function CorpusMenu({ corpora, shown }: { corpora: readonly About[]; show
           group="corpus-name"
           value={about.name}
           checked={about.name === shown?.name}
-          onChange={() => askCorpus({ name: about.name, layer: null, file: [], through: false })}
+          onChange={() =>
+            askCorpus({ name: about.name, layer: null, file: [], metadata: [], through: false })
+          }
           note={`${count(about.n_tokens, 'token')} with special ones, ${count(about.n_sentences, 'sentence')}, ${count(about.files.length, 'file')}, ${bytes(about.bytes)}${about.tables === null ? '' : `, vectors in ${about.tables}`}`}
         >
           <span className="mono">{about.name}</span>

@@ -36,8 +36,10 @@ function relationRows({ items }: Relations): Array<Array<string | number>> {
 const LABELS = ['word', 'lemma', 'pos', 'tag', 'dep', 'entity', 'position'] as const;
 
 function rows({ items }: Hits): Array<Array<string | number>> {
+  const fields = [...new Set(items.flatMap(({ metadata }) => Object.keys(metadata)))];
+  const named = fields.map((name) => `metadata.${name}`);
   return [
-    ['score', 'token', 'text', ...LABELS, 'sentence', 'file', 'record'],
+    ['score', 'token', 'text', ...LABELS, 'sentence', 'file', 'record', ...named],
     ...items.map((hit) => [
       hit.score ?? '',
       hit.match.token.text,
@@ -46,6 +48,7 @@ function rows({ items }: Hits): Array<Array<string | number>> {
       hit.sentence,
       hit.file,
       hit.record,
+      ...fields.map((name) => hit.metadata[name] ?? ''),
     ]),
   ];
 }

@@ -2,7 +2,7 @@
 import { shownOf } from './listing';
 import type { CorpusState } from './corpusState';
 import type { CorpusToken, Hit, Sentence } from './query';
-import { around, isFromRight, LINE, saysOf, stretchesOf, type Stretch } from './sentence';
+import { around, isFromRight, LINE, saysOf, sourceOf, stretchesOf, type Stretch } from './sentence';
 
 interface Props {
   hit: Hit;
@@ -57,7 +57,7 @@ export function HitLine({ hit, place, count, chosen, column, sentence, onChoose 
         </span>
       ))}
       <span className="corpus-label faint">{hit.match.pos ?? ''}</span>
-      <span className="corpus-file faint" title={`${hit.file}, record ${hit.record}`}>
+      <span className="corpus-file faint" title={sourceOf(hit)}>
         {hit.file}
       </span>
     </div>

@@ -4,7 +4,7 @@ import { QUESTIONS } from '../../questions.gen';
 import { answer, api, ApiError, type Schemas } from '../../shared/api/client';
 import { followJob, newJobId } from '../../shared/api/jobs';
 import { queryClient, type ModelInfo } from '../../shared/api/queries';
-import { hasColumn, markOf, sendFiles, type Sent } from '../../shared/api/uploads';
+import { hasColumn, hasFields, markOf, sendFiles, type Sent } from '../../shared/api/uploads';
 import { formatPositions, parsePositions } from '../../shared/text/edits';
 import { furtherOf, furtherPython, type Further } from '../../shared/text/further';
 import { optionsPython, quote } from '../../shared/text/options';
@@ -34,6 +34,8 @@ export interface Draft {
   /** "": none. */
   spacy: string;
   column: string;
+  /** Fields of records that are kept beside texts, with commas; "": none. */
+  metadata: string;
   /** Where vectors stand in object storage; "": on the server's disk, or where those are that are there. */
   tables: string;
   /** What becomes of a corpus of this name: it gets layers, or these files, or is replaced. */
@@ -73,6 +75,7 @@ const EMPTY: Draft = {
   maxTokens: ASKED.max_tokens.default,
   spacy: '',
   column: ASKED.column.default,
+  metadata: '',
   tables: '',
   there: 'layers',
 };
@@ -173,9 +176,16 @@ export function optionsOf(draft: Draft, model: ModelInfo) {
     ...(draft.maxTokens === EMPTY.maxTokens ? {} : { max_tokens: draft.maxTokens }),
     ...(draft.spacy === '' ? {} : { spacy: draft.spacy }),
     ...(hasColumn(draft.files) && draft.column !== EMPTY.column ? { column: draft.column } : {}),
+    ...(fieldsIn(draft).length === 0 ? {} : { metadata: fieldsIn(draft) }),
     ...(draft.tables.trim() === '' ? {} : { tables: draft.tables.trim() }),
     ...(draft.there === 'files' ? { add: true } : {}),
   };
+}
+
+/** The fields that are kept of each record. */
+function fieldsIn({ files, metadata }: Draft): string[] {
+  const names = metadata.split(',').map((name) => name.trim());
+  return hasFields(files) ? [...new Set(names)].filter(Boolean) : [];
 }
 
 /** Files that are added are read as the others were: what is known of that is filled in. */
@@ -188,6 +198,7 @@ export function addTo(about: About): void {
     kept: kept.includes('hidden') ? (kept.includes('context') ? 'both' : 'hidden') : 'context',
     split: about.split,
     spacy: about.spacy.split(' ')[0] ?? '',
+    metadata: about.metadata.join(', '),
   });
 }
 
@@ -210,8 +221,8 @@ export function keyOf(draft: Draft, model: ModelInfo): string {
 
 /** Options of a build that was stopped: it goes on with the same ones. */
 export function takeUp(left: Unfinished): void {
-  const { name, split, max_tokens: maxTokens, spacy, column } = left;
-  fill({ name, split, maxTokens, spacy: spacy ?? '', column });
+  const { name, split, max_tokens: maxTokens, spacy, column, metadata } = left;
+  fill({ name, split, maxTokens, spacy: spacy ?? '', column, metadata: metadata.join(', ') });
 }
 
 // ------------------------------------------------------------------ what is done
@@ -251,7 +262,14 @@ export async function buildIt(spec: { further: Further }, model: ModelInfo): Pro
     const made = await answer(api.POST('/api/corpus/build', { body }));
     useMaking.setState({ ...START, own: job });
     await queryClient.invalidateQueries({ queryKey: ['corpora'] });
-    askCorpus({ name: made.name, ask: 'like', layer: null, file: [], through: false });
+    askCorpus({
+      name: made.name,
+      ask: 'like',
+      layer: null,
+      file: [],
+      metadata: [],
+      through: false,
+    });
   });
 }
 

@@ -19,7 +19,7 @@ import {
 } from './building';
 import { listed, onlyOf, shownOf, writtenOnly } from './listing';
 import { relationsOf } from './request';
-import { isFromRight, around, litOf, saysOf, stretchesOf } from './sentence';
+import { isFromRight, around, litOf, saysOf, sourceOf, stretchesOf } from './sentence';
 
 const ABOUT = {
   name: 'a',
@@ -257,6 +257,7 @@ describe('a corpus to be built', () => {
       examples: 'heads' as const,
       spacy: 'x',
       column: 'body',
+      metadata: ' author,meta.year, ,author',
       tables: ' s3://bucket/folder ',
     };
     expect(buildOptions(full, model)).toEqual({
@@ -265,10 +266,12 @@ describe('a corpus to be built', () => {
       examples: 'heads',
       spacy: 'x',
       column: 'body',
+      metadata: ['author', 'meta.year'],
       tables: 's3://bucket/folder',
     });
     const texts = { ...full, files: draft.files.slice(0, 1) };
     expect(buildOptions(texts, model)).not.toHaveProperty('column'); // texts have none
+    expect(buildOptions(texts, model)).not.toHaveProperty('metadata');
     expect(keyOf(draft, model)).not.toBe(keyOf(full, model));
     expect(keyOf({ ...draft, name: 'other' }, model)).toBe(keyOf(draft, model));
   });
@@ -300,6 +303,7 @@ describe('a corpus to be built', () => {
       max_tokens: 60,
       spacy: null,
       column: 'body',
+      metadata: ['author', 'year'],
     });
     expect(useMaking.getState().draft).toMatchObject({
       name: 'mine',
@@ -307,6 +311,7 @@ describe('a corpus to be built', () => {
       maxTokens: 60,
       spacy: '',
       column: 'body',
+      metadata: 'author, year',
     });
   });
 });
@@ -334,6 +339,14 @@ describe('what heads look at', () => {
     expect(written).toContain('corpus = ue.open_corpus(model, "a")');
     expect(written).toContain('sort="lift"');
     expect(written).toContain('relation=("head: det",)');
+  });
+});
+
+describe('where a hit stands', () => {
+  it('is its file, its record and the fields that are kept', () => {
+    const hit = { file: 'a.jsonl', record: 3, metadata: { author: 'Austen', year: '1811' } };
+    expect(sourceOf(hit as unknown as Hit)).toBe('a.jsonl, record 3 · author Austen · year 1811');
+    expect(sourceOf({ ...hit, metadata: {} } as unknown as Hit)).toBe('a.jsonl, record 3');
   });
 });
 

@@ -17,7 +17,17 @@ import {
 const ASKED = QUESTIONS.corpus;
 export const ASKS = ['like', 'labels', 'heads', 'build'] as const;
 /** What filters tokens, each a list of which one must fit. */
-export const FILTERS = ['word', 'lemma', 'pos', 'tag', 'dep', 'entity', 'near', 'file'] as const;
+export const FILTERS = [
+  'word',
+  'lemma',
+  'pos',
+  'tag',
+  'dep',
+  'entity',
+  'near',
+  'file',
+  'metadata',
+] as const;
 export type Filter = (typeof FILTERS)[number];
 export const OF = ASKED.summarise.choices;
 const RELATIONS = QUESTIONS.relations;
@@ -81,6 +91,7 @@ export const CORPUS: Readonly<CorpusState> = {
   entity: [],
   near: [],
   file: [],
+  metadata: [],
   reach: ASKED.reach.default,
   of: 'match',
   limit: ASKED.limit.default,

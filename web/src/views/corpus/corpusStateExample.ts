@@ -25,6 +25,7 @@ export const corpus: fc.Arbitrary<CorpusState> = fc.record({
   entity: labels,
   near: labels,
   file: labels,
+  metadata: labels,
   reach: fc.integer({ min: 1, max: 4096 }),
   of: fc.constantFrom(...OF),
   limit: fc.constantFrom(...LIMITS),

@@ -1,6 +1,6 @@
 /** A sentence as stretches of its text: tokens with what is said of them, nothing rewritten. */
 import { cutAtTokens } from '../../shared/text/stretches';
-import type { CorpusToken, Hits, Lit, Sentence } from './query';
+import type { CorpusToken, Hit, Hits, Lit, Sentence } from './query';
 
 /** Height of a line, px, as in corpus.css. */
 export const LINE = 26;
@@ -70,4 +70,10 @@ export function saysOf(token: CorpusToken): string {
     entity,
   ];
   return labels.filter((one) => one !== null).join(' · ');
+}
+
+/** Where a hit stands, and what is kept of its record: "a.jsonl, record 3 · author Austen". */
+export function sourceOf({ file, record, metadata }: Hit): string {
+  const fields = Object.entries(metadata).map(([name, value]) => `${name} ${value}`);
+  return [`${file}, record ${record}`, ...fields].join(' · ');
 }
