@@ -91,6 +91,44 @@ def test_a_circuit_is_measured_on_other_pairs(model, pairs, tmp_path):
     assert [one.value for one in again.curve] == pytest.approx([one.value for one in other.curve])
 
 
+def test_what_is_held_out_is_measured_as_pairs_of_another_file(model, pairs, tmp_path):
+    found = ue.circuit_pairs(model, pairs, held_out=1, edges=EDGES, shares=SHARES)
+    fewer = ue.circuit_pairs(model, pairs[:2], edges=EDGES, shares=SHARES)
+    (tmp_path / "scores.json").write_text(fewer.to_mib())
+    given = ue.load_circuit(tmp_path / "scores.json")
+    again = ue.circuit_pairs(
+        model, pairs[2:], edges=0, include=given.edges, scores=given, shares=SHARES
+    )
+    assert found.edges == fewer.edges
+    assert (found.n_pairs, found.whole, found.value) == (2, fewer.whole, fewer.value)
+    assert (found.cpr, found.cmd) == (fewer.cpr, fewer.cmd)
+    held = found.held_out
+    assert held.n_pairs == 1
+    for name in ("whole", "none", "value", "faithfulness", "cpr", "cmd"):
+        assert getattr(held, name) == pytest.approx(getattr(again, name), abs=1e-9), name
+    assert [one.value for one in held.curve] == pytest.approx([one.value for one in again.curve])
+    assert fewer.held_out is None
+
+
+def test_by_pair_is_what_the_circuit_carries_on_each_alone(model, pairs):
+    odd = pair(0, ("The cat", "The cat sat on"))
+    found = ue.circuit_pairs(model, [odd, *pairs], held_out=1, edges=EDGES, curve=False)
+    names = [edge_name(edge.source, edge.target) for edge in found.edges]
+    assert [(one.pair, one.held_out) for one in found.by_pair] == [(1, 0), (2, 0), (3, 1)]
+    for one, asked in zip(found.by_pair, pairs, strict=True):
+        assert one.clean == asked.clean
+        alone = single(model, asked, edges=0, include=names, curve=False)
+        for name in ("whole", "none", "value", "faithfulness"):
+            assert getattr(one, name) == pytest.approx(getattr(alone, name), abs=1e-9), name
+    assert single(model, pairs[0], edges=1, curve=False).by_pair == ()
+
+
+def test_something_is_left_to_find_a_circuit_on(model, pairs):
+    with pytest.raises(InputError, match="none is left to find it on") as caught:
+        ue.circuit_pairs(model, pairs, held_out=3)
+    assert (caught.value.field, caught.value.legal) == ("held_out", "at most 2")
+
+
 def test_by_position_all_have_one_number_of_tokens(model, pairs):
     found = ue.circuit_pairs(model, pairs, edges=EDGES, by_position=True, shares=SHARES)
     alone = [single(model, one, by_position=True) for one in pairs[:2]]

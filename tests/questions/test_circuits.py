@@ -312,6 +312,10 @@ def test_a_circuit_of_pairs_is_the_same_in_all_three(model, app, cli, source, tm
         assert [edge["effect"] for edge in said["edges"]] == pytest.approx(
             [edge.effect for edge in found.edges], rel=1e-4
         )
+    status, out, err = cli(*asked, "--held-out", "1")
+    assert status == 0, err
+    assert "on 1 pair held out" in " ".join(out.split())
+    assert "by pair:" in out
     status, out, err = cli(*asked, "--scores", str(scores))
     assert status == 0, err
     assert "mean of 2 pairs" in " ".join(out.split())

@@ -2276,9 +2276,16 @@ export interface components {
             n_pairs: number;
             /**
              * Left Out
-             * @description Pairs that are not in the mean.
+             * @description Pairs that nothing was computed of, and why.
              */
             left_out: components["schemas"]["LeftOut"][];
+            /**
+             * By Pair
+             * @description Of each pair, those held out among them; empty of one prompt.
+             */
+            by_pair: components["schemas"]["PairCarried"][];
+            /** @description On the pairs held out; null without any. */
+            held_out: components["schemas"]["HeldOut"] | null;
             /**
              * Ablation
              * @enum {string}
@@ -2560,6 +2567,12 @@ export interface components {
              * @default []
              */
             measure_named?: string[];
+            /**
+             * Held Out
+             * @description So many pairs, the last ones, are held out: the circuit is found on the others, and what it carries is measured on these, too.
+             * @default 0
+             */
+            held_out?: number;
         };
         /**
          * CircuitPoint
@@ -5641,6 +5654,49 @@ export interface components {
             version: string;
         };
         /**
+         * HeldOut
+         * @description A circuit on pairs that it was not found on: means over these.
+         */
+        HeldOut: {
+            /** N Pairs */
+            n_pairs: number;
+            /**
+             * Whole
+             * @description The objective of the whole model.
+             */
+            whole: number;
+            /**
+             * None
+             * @description The objective without any edge.
+             */
+            none: number;
+            /**
+             * Value
+             * @description The objective with the edges of the circuit alone.
+             */
+            value: number;
+            /**
+             * Faithfulness
+             * @description Of the means.
+             */
+            faithfulness: number | null;
+            /**
+             * Curve
+             * @description With growing shares of the edges, as the other pairs rank them.
+             */
+            curve: components["schemas"]["CircuitPoint"][];
+            /**
+             * Cpr
+             * @description Area under that curve; null without one.
+             */
+            cpr: number | null;
+            /**
+             * Cmd
+             * @description Area between that curve and 1; null without one.
+             */
+            cmd: number | null;
+        };
+        /**
          * Histogram
          * @description How often values between two edges are, of the tokens drawn where a node is active.
          */
@@ -7251,6 +7307,47 @@ export interface components {
             auc_low: number;
             /** Auc High */
             auc_high: number;
+        };
+        /**
+         * PairCarried
+         * @description What a circuit of many pairs carries on one of them.
+         */
+        PairCarried: {
+            /**
+             * Pair
+             * @description Its number, from 0.
+             */
+            pair: number;
+            /**
+             * Clean
+             * @description Its prompt.
+             */
+            clean: string;
+            /**
+             * Held Out
+             * @description Whether the circuit was found without it.
+             */
+            held_out: boolean;
+            /**
+             * Whole
+             * @description The objective of the whole model.
+             */
+            whole: number;
+            /**
+             * None
+             * @description The objective without any edge.
+             */
+            none: number;
+            /**
+             * Value
+             * @description The objective with the edges of the circuit alone.
+             */
+            value: number;
+            /**
+             * Faithfulness
+             * @description Of this pair by itself; null where all edges and none say the same.
+             */
+            faithfulness: number | null;
         };
         /**
          * PatchGrid

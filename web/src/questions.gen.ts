@@ -642,6 +642,12 @@ export const QUESTIONS = {
       "kind": "names",
       "default": [],
       "limit": "max_circuit_runs"
+    },
+    "held_out": {
+      "kind": "integer",
+      "default": 0,
+      "low": 0,
+      "limit": "max_pairs"
     }
   },
   "graph": {

@@ -231,7 +231,21 @@ def _print_circuit(found: Circuit, of_nodes: Sequence[str]) -> None:
             lines.append(f"{point.edges:>9,} edges: faithfulness {point.faithfulness:.3f}")
     if found.cmd is not None:
         lines.append(f"CMD {found.cmd:.3f}, CPR {found.cpr:.3f}")
-    _print(table, [*of_nodes, *lines, found.cost])
+    _print(table, [*of_nodes, *lines, *_of_pairs(found), found.cost])
+
+
+def _of_pairs(found: Circuit) -> list[str]:
+    """On pairs held out, and where it carries least and most."""
+    lines, held = [], found.held_out
+    if held is not None and held.faithfulness is not None:
+        areas = "" if held.cmd is None else f", CMD {held.cmd:.3f}, CPR {held.cpr:.3f}"
+        of = "1 pair" if held.n_pairs == 1 else f"{held.n_pairs:,} pairs"
+        lines.append(f"on {of} held out: faithfulness {held.faithfulness:.3f}{areas}")
+    shares = [(one.faithfulness, one.pair) for one in found.by_pair if one.faithfulness is not None]
+    if len(shares) > 1:
+        (least, where), (most, there) = min(shares), max(shares)
+        lines.append(f"by pair: {least:.3f} (pair {where}) to {most:.3f} (pair {there})")
+    return lines
 
 
 def _table(title: str, names: Sequence[str]) -> Table:

@@ -92,8 +92,9 @@ def circuit_pairs(
     """One circuit of many pairs of prompts: effects, and what edges carry, in the mean over them.
 
     What is explained is the answer's logit less the wrong answer's, at the last position.
-    Faithfulness is that of the means, as MIB's circuit track has it. To measure a circuit on other
-    pairs than those it was found on, write it with `to_mib` and give it as `scores`.
+    Faithfulness is that of the means, as MIB's circuit track has it; `by_pair` has each pair's own.
+    `held_out` of the pairs are not what it is found on, and it is measured on these, too; on pairs
+    of another file by what `to_mib` writes, as `scores`.
 
     Args:
         pairs: of `ue.read_pairs`, `ue.pair_template`, or your own. One is left out, with the
@@ -110,6 +111,7 @@ def circuit_pairs(
     model.require("lens")
     options = chosen(options, changes, {})
     fitting, left_out = fitting_pairs(model, pairs, aligned=options.by_position, what="a circuit")
+    _check_held_out(options, len(fitting))
     asked, graph = list[Asked](), None
     for order in fitting:
         pair = pairs[order]
@@ -126,8 +128,29 @@ def circuit_pairs(
     if graph is None:
         raise AssertionError("a pair fits")
     effects = None if scores is None else effects_of_file(graph, scores)
-    search = Search(asked, "answer - wrong answer", graph, options, progress, effects)
+    found_on, held = asked[: len(asked) - options.held_out], asked[len(asked) - options.held_out :]
+    search = Search(
+        found_on,
+        "answer - wrong answer",
+        graph,
+        options,
+        progress,
+        effects,
+        held,
+        [(order, pairs[order].clean) for order in fitting],
+    )
     return search.circuit(tuple(sorted(left_out, key=lambda one: one.pair)))
+
+
+def _check_held_out(options: CircuitPairsOptions, n_fitting: int) -> None:
+    if options.held_out >= n_fitting:
+        raise InputError(
+            f"held_out is {options.held_out:,}, of {n_fitting:,} pairs that a circuit can be made "
+            "of: none is left to find it on",
+            field="held_out",
+            value=options.held_out,
+            legal=f"at most {n_fitting - 1:,}",
+        )
 
 
 def _checked_graph(model: Loaded, options: CircuitEdges, read: Read, other: Read | None) -> Graph:

@@ -99,6 +99,13 @@ class CircuitEdges(Options):
 class CircuitPairsOptions(CircuitEdges):
     """How edges are rated over pairs of prompts, and which are kept and measured."""
 
+    held_out: Count = option(
+        0,
+        "So many pairs, the last ones, are held out: the circuit is found on the others, and what "
+        "it carries is measured on these, too.",
+        limit="max_pairs",
+    )
+
 
 class CircuitOptions(CircuitEdges, CircuitTarget):
     """What is explained, how edges are rated, and which of them are kept and measured."""

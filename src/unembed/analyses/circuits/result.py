@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -51,6 +51,45 @@ class CircuitPoint:
     ]
 
 
+def areas_of(curve: Sequence[CircuitPoint]) -> tuple[float, float] | tuple[None, None]:
+    """MIB's CPR and CMD; None where there is no curve, or nothing to keep."""
+    kept = [point.faithfulness for point in curve]
+    if len(kept) < 2 or any(one is None for one in kept):
+        return None, None
+    return areas([point.share for point in curve], [one or 0.0 for one in kept])
+
+
+@dataclass(frozen=True)
+class PairCarried:
+    """What a circuit of many pairs carries on one of them."""
+
+    pair: Annotated[int, "Its number, from 0."]
+    clean: Annotated[str, "Its prompt."]
+    held_out: Annotated[bool, "Whether the circuit was found without it."]
+    whole: Annotated[float, "The objective of the whole model."]
+    none: Annotated[float, "The objective without any edge."]
+    value: Annotated[float, "The objective with the edges of the circuit alone."]
+    faithfulness: Annotated[
+        float | None, "Of this pair by itself; null where all edges and none say the same."
+    ]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A circuit on pairs that it was not found on: means over these."""
+
+    n_pairs: int
+    whole: Annotated[float, "The objective of the whole model."]
+    none: Annotated[float, "The objective without any edge."]
+    value: Annotated[float, "The objective with the edges of the circuit alone."]
+    faithfulness: Annotated[float | None, "Of the means."]
+    curve: Annotated[
+        tuple[CircuitPoint, ...], "With growing shares of the edges, as the other pairs rank them."
+    ]
+    cpr: Annotated[float | None, "Area under that curve; null without one."]
+    cmd: Annotated[float | None, "Area between that curve and 1; null without one."]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Circuit(Drawn):
     """Edges between nodes of a model, and what they do to an objective alone.
@@ -66,7 +105,11 @@ class Circuit(Drawn):
     position: Annotated[int, "Where it is read."]
     tokens: Annotated[tuple[Token, ...], "Of the prompt; over pairs of the first."]
     n_pairs: Annotated[int, "Of prompts, whose mean all numbers are; 1: of one prompt."]
-    left_out: Annotated[tuple[LeftOut, ...], "Pairs that are not in the mean."]
+    left_out: Annotated[tuple[LeftOut, ...], "Pairs that nothing was computed of, and why."]
+    by_pair: Annotated[
+        tuple[PairCarried, ...], "Of each pair, those held out among them; empty of one prompt."
+    ]
+    held_out: Annotated[HeldOut | None, "On the pairs held out; null without any."]
     ablation: Ablation
     estimator: Annotated[Rating, "How edges were rated; given: by scores of a file."]
     whole: Annotated[float, "The objective of the whole model."]
@@ -92,20 +135,12 @@ class Circuit(Drawn):
     @property
     def cpr(self) -> float | None:
         """Area under the curve (MIB's CPR), higher is better; null without one."""
-        found = self._areas()
-        return None if found is None else found[0]
+        return areas_of(self.curve)[0]
 
     @property
     def cmd(self) -> float | None:
         """Area between the curve and 1 (MIB's CMD), lower is better; null without one."""
-        found = self._areas()
-        return None if found is None else found[1]
-
-    def _areas(self) -> tuple[float, float] | None:
-        kept = [point.faithfulness for point in self.curve]
-        if len(kept) < 2 or any(one is None for one in kept):
-            return None
-        return areas([point.share for point in self.curve], [one or 0.0 for one in kept])
+        return areas_of(self.curve)[1]
 
     def effect(self, source: str, target: str) -> float:
         """The estimated effect of any edge; by position, without one, the sum over positions.

@@ -19,6 +19,9 @@ from unembed.analyses.circuits.result import (
     Circuit,
     CircuitEdge,
     CircuitPoint,
+    HeldOut,
+    PairCarried,
+    areas_of,
     nodes_of,
     share_kept,
 )
@@ -37,6 +40,8 @@ class Search:
         asked: what it is found of; effects and values are means over these.
         words: the objective.
         given: the effect of every edge, in place of what the estimator says.
+        held: what the circuit is measured on, too.
+        pairs: number and clean prompt of what is asked, then of what is held; none of one prompt.
     """
 
     def __init__(
@@ -47,10 +52,12 @@ class Search:
         options: CircuitEdges,
         progress: Progress | None,
         given: Tensor | None = None,
+        held: Sequence[Asked] = (),
+        pairs: Sequence[tuple[int, str]] = (),
     ) -> None:
         self.asked, self.words, self.graph, self.options = asked, words, graph, options
-        self.progress, self.given = progress, given
-        self.done, self.whole = 0, 0.0  # runs, and the objective of the whole model
+        self.progress, self.given, self.held, self.pairs = progress, given, held, pairs
+        self.done, self.total = 0, 0  # runs
 
     def circuit(self, left_out: tuple[LeftOut, ...] = ()) -> Circuit:
         options, graph, first = self.options, self.graph, self.asked[0]
@@ -61,10 +68,12 @@ class Search:
         edges = self._edges(kept, effects, order)
         self._check_named(kept)
         measured, curve = self._measured_places(edges), self._curve_masks(order)
-        none, value, *values = self._values(
-            [lambda: self._mask(order[:0]), lambda: kept, *self._without(measured, kept), *curve]
-        )
-        whole, lost = self.whole, values[: 2 * len(measured)]
+        ends: list[Mask] = [lambda: self._mask(order[:0]), lambda: kept]
+        sets, again = [*ends, *self._without(measured, kept), *curve], [*ends, *curve]
+        self.total = len(sets) * len(self.asked) + len(again) * len(self.held)
+        found, tried = self._values(self.asked, sets), self._values(self.held, again)
+        whole, none, value, *values = _means(found)
+        lost = values[: 2 * len(measured)]
         edges = self._measured(edges, measured, lost, whole, value)
         return Circuit(
             objective=self.words,
@@ -72,6 +81,8 @@ class Search:
             tokens=first.seen.tokens,
             n_pairs=len(self.asked),
             left_out=left_out,
+            by_pair=self._by_pair([*found, *tried]),
+            held_out=self._held_out(tried),
             ablation=options.ablation,
             estimator=options.estimator if self.given is None else "given",
             whole=whole,
@@ -110,23 +121,40 @@ class Search:
             raise AssertionError("something is asked")
         return found / len(self.asked)
 
-    def _values(self, sets: Sequence[Mask]) -> list[float]:
-        """The objective with each set of edges alone; of the whole model it is in `whole`."""
-        total, sums = len(sets) * len(self.asked), [0.0] * len(sets)
-        for one in self.asked:
-            place = 0
+    def _values(self, asked: Sequence[Asked], sets: Sequence[Mask]) -> list[list[float]]:
+        """Of each, the objective of the whole model, then with each set of edges alone."""
+        found = []
+        for one in asked:
+            own: list[float] = []
             for values in one.values(self.graph, sets):
-                self._say("runs of circuits", self.done, total)
-                for value in values:
-                    sums[place] += value
-                    place, self.done = place + 1, self.done + 1
-            self.whole += one.whole / len(self.asked)
+                self._say("runs of circuits", self.done, self.total)
+                own += values
+                self.done += len(values)
+            found.append([one.whole, *own])
             self._release(one)
-        return [value / len(self.asked) for value in sums]
+        return found
 
     def _release(self, one: Asked) -> None:
-        if len(self.asked) > 1:
+        if len(self.asked) + len(self.held) > 1:
             one.release()
+
+    def _by_pair(self, found: Sequence[Sequence[float]]) -> tuple[PairCarried, ...]:
+        """In the order that they were given in."""
+        carried = []
+        for order, ((pair, clean), values) in enumerate(zip(self.pairs, found, strict=False)):
+            whole, none, value = values[:3]
+            kept = share_kept(value, whole, none)
+            held_out = order >= len(self.asked)
+            carried.append(PairCarried(pair, clean, held_out, whole, none, value, kept))
+        return tuple(sorted(carried, key=lambda one: one.pair))
+
+    def _held_out(self, tried: Sequence[Sequence[float]]) -> HeldOut | None:
+        if not tried:
+            return None
+        whole, none, value, *values = _means(tried)
+        curve = self._curve(values, whole, none)
+        kept = share_kept(value, whole, none)
+        return HeldOut(len(tried), whole, none, value, kept, curve, *areas_of(curve))
 
     # ------------------------------------------------------------ which edges
 
@@ -231,6 +259,11 @@ class Search:
     def _say(self, stage: str, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(stage, done, total)
+
+
+def _means(several: Sequence[Sequence[float]]) -> list[float]:
+    """Of each number over what has it."""
+    return [sum(values) / len(several) for values in zip(*several, strict=True)]
 
 
 def _strongest_first(
