@@ -2,12 +2,13 @@
 import { useState } from 'react';
 import { Choice, Option } from '../../shared/parts/Choice';
 import { OtherPrompt } from '../../shared/parts/OtherPrompt';
+import { PairsChoice } from '../../shared/parts/PairsMenu';
 import { ViewToggles } from '../../shared/parts/toggles';
 import { useSpec } from '../../shared/state/store';
 import { count } from '../../draw/format';
 import { QUESTIONS } from '../../questions.gen';
 import { shorten, showSpaces } from '../../draw/tokens';
-import { CIRCUIT, setCircuit, useCircuitSpec, type Circuit } from './circuitState';
+import { CIRCUIT, setCircuit, setCircuitPairs, useCircuitSpec, type Circuit } from './circuitState';
 import { leaveAlone, putIn, readName, setByPosition } from './hand';
 import { FromFile } from './FromFile';
 import type { CircuitAnswer } from './query';
@@ -44,27 +45,11 @@ const POSITIONS = [
 
 export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
   const state = useCircuitSpec();
-  const { target, distractor } = useSpec();
+  const several = state.set !== 'one';
   return (
     <div className="lens-setup" role="group" aria-label="What the circuit is of">
-      <Choice
-        name="corrupted"
-        head="Against"
-        says={
-          state.corrupted === '' ? (
-            'no other prompt'
-          ) : (
-            <bdi>{shorten(state.corrupted.replaceAll('\n', '↵'), 36)}</bdi>
-          )
-        }
-        changed={state.corrupted !== ''}
-        wide
-      >
-        <OtherPrompt
-          corrupted={state.corrupted}
-          use={(corrupted) => setCircuit({ corrupted, chosen: null, measured: false })}
-        />
-      </Choice>
+      <PairsChoice set={state.set} own={state.own} use={setCircuitPairs} />
+      {several ? null : <Against />}
       <Choice
         name="ablation"
         head="Left out carry"
@@ -99,7 +84,7 @@ export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
             group="edges-by"
             value={estimator}
             checked={state.estimator === estimator}
-            disabled={estimator === 'integrated' && state.corrupted === ''}
+            disabled={estimator === 'integrated' && !several && state.corrupted === ''}
             onChange={() => setCircuit({ estimator })}
             note={ESTIMATORS[estimator][1]}
           >
@@ -132,18 +117,50 @@ export function CircuitSetup({ answer }: { answer: CircuitAnswer | null }) {
         <FromFile />
       </Choice>
       {answer ? <Edges answer={answer} /> : null}
-      {target === '' ? (
-        <span className="faint">
-          of the prompts’ own answers: type target and distractor beside the prompt
-        </span>
-      ) : distractor === '' ? (
-        <span className="faint">
-          of the logit of <bdi className="token">{showSpaces(target)}</bdi>
-        </span>
-      ) : null}
+      {several ? null : <Explained />}
       <span className="spring" />
       <ViewToggles />
     </div>
+  );
+}
+
+function Against() {
+  const { corrupted } = useCircuitSpec();
+  return (
+    <Choice
+      name="corrupted"
+      head="Against"
+      says={
+        corrupted === '' ? (
+          'no other prompt'
+        ) : (
+          <bdi>{shorten(corrupted.replaceAll('\n', '↵'), 36)}</bdi>
+        )
+      }
+      changed={corrupted !== ''}
+      wide
+    >
+      <OtherPrompt
+        corrupted={corrupted}
+        use={(other) => setCircuit({ corrupted: other, chosen: null, measured: false })}
+      />
+    </Choice>
+  );
+}
+
+function Explained() {
+  const { target, distractor } = useSpec();
+  if (target === '')
+    return (
+      <span className="faint">
+        of the prompts’ own answers: type target and distractor beside the prompt
+      </span>
+    );
+  if (distractor !== '') return null;
+  return (
+    <span className="faint">
+      of the logit of <bdi className="token">{showSpaces(target)}</bdi>
+    </span>
   );
 }
 

@@ -7,6 +7,7 @@ import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { Formula } from '../../shared/parts/Formula';
 import { OtherPrompt } from '../../shared/parts/OtherPrompt';
+import { Sets } from '../../shared/parts/PairsMenu';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
 import { TokenStrip } from '../../shared/parts/TokenStrip';
@@ -16,10 +17,11 @@ import type { ViewProps } from '../../shared/view';
 import { CircuitCanvas } from './CircuitCanvas';
 import { CircuitChosen } from './CircuitChosen';
 import { CircuitCurve } from './CircuitCurve';
+import { CircuitPairs } from './CircuitPairs';
 import { CircuitSetup } from './CircuitSetup';
 import { CircuitTable } from './CircuitTable';
 import { toMib, WITHOUT_POSITIONS } from './files';
-import { setCircuit } from './circuitState';
+import { setCircuit, setCircuitPairs } from './circuitState';
 import { useNodeWords } from './labels';
 import { KeptCircuits } from './KeptCircuits';
 import { Minimality } from './Minimality';
@@ -30,9 +32,10 @@ const QUICK = 10;
 
 export function CircuitView({ model, experiment, cellWidth }: ViewProps) {
   const spec = useSpec();
-  const { corrupted, ablation, chosen, measured } = spec.circuit;
-  const ready = model !== null && (experiment.tokens?.length ?? 0) > 0;
-  const asked = corrupted !== '' || ablation !== 'patch';
+  const { corrupted, ablation, chosen, measured, set } = spec.circuit;
+  const several = set !== 'one';
+  const ready = model !== null && (several || (experiment.tokens?.length ?? 0) > 0);
+  const asked = several || corrupted !== '' || ablation !== 'patch';
   const { position } = experiment;
   const analysis = useCircuit(spec, position, ready);
   const answer = asked ? analysis.data : null;
@@ -56,7 +59,7 @@ export function CircuitView({ model, experiment, cellWidth }: ViewProps) {
         status={<BusyStatus all={[analysis, edge, curve]} waiting={experiment.waiting} />}
       />
       {model && asked ? <CircuitSetup answer={answer} /> : null}
-      <TokenStrip experiment={experiment} cellWidth={cellWidth} />
+      {several ? null : <TokenStrip experiment={experiment} cellWidth={cellWidth} />}
       <ErrorNote
         error={error}
         retry={experiment.error ? experiment.retry : analysis.retry}
@@ -116,6 +119,7 @@ function First() {
         </button>
         .
       </p>
+      <Sets use={setCircuitPairs} />
       <KeptCircuits answer={null} />
     </div>
   );
@@ -212,6 +216,9 @@ function Area({ answer, data, analysis, edge, curve, start, stale }: AreaProps) 
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <aside className="circuit-aside" aria-label="The circuit in numbers" tabIndex={0}>
         <CircuitChosen data={data} measured={edge} />
+        {answer.n_pairs + answer.left_out.length > 1 || answer.held_out ? (
+          <CircuitPairs answer={answer} curve={curve.data} />
+        ) : null}
         <CircuitCurve circuit={answer} analysis={curve} start={start} />
         <Minimality data={data} />
         <KeptCircuits answer={stale ? null : answer} />
@@ -231,7 +238,11 @@ function Readout({ answer, data }: { answer: CircuitAnswer; data: CircuitData })
         <strong>{answer.objective}</strong>: {figures(answer.value)}
         <span className="faint">
           {' '}
-          · {spanWords(answer)}, at position {answer.position} · {answer.cost}
+          ·{' '}
+          {answer.n_pairs > 1
+            ? `the mean of ${count(answer.n_pairs, 'pair')}`
+            : `${spanWords(answer)}, at position ${answer.position}`}{' '}
+          · {answer.cost}
         </span>
       </p>
       {kept == null ? (

@@ -1,7 +1,8 @@
 /** Which edges are looked for, put in and taken out, and what of them is chosen. */
 import { LIMITS, QUESTIONS } from '../../questions.gen';
 import { change, useSpec, useStore } from '../../shared/state/store';
-import { field, flag, list, text, viewState, type Fields } from '../../shared/text/fields';
+import { choice, field, flag, list, text, viewState, type Fields } from '../../shared/text/fields';
+import { SETS, type PairSet } from '../../shared/text/pairs';
 import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
 
 /** The others are said by what views share, or in a way of this view's own. */
@@ -17,10 +18,17 @@ const OPTIONS = own(QUESTIONS.circuit, [
   'scores',
 ]);
 
+const HELD_OUT = QUESTIONS.circuit_pairs.held_out;
+
 /** Options of the question by their names there, and how it is shown. */
 export interface Circuit extends Values<typeof OPTIONS> {
   /** The other prompt. */
   corrupted: string;
+  set: PairSet;
+  /** Pairs of one's own, as `pairs.ts` writes them. */
+  own: string;
+  /** Pairs, of several, that the circuit is not found on. */
+  held_out: number;
   /** A node, or an edge by its ends: "L11.H3>L13.H3.q". */
   chosen: string | null;
   /** The chosen edge is measured. */
@@ -30,6 +38,9 @@ export interface Circuit extends Values<typeof OPTIONS> {
 export const CIRCUIT: Readonly<Circuit> = {
   ...defaultsOf(OPTIONS),
   corrupted: '',
+  set: 'one',
+  own: '',
+  held_out: HELD_OUT.default,
   chosen: null,
   measured: false,
 };
@@ -63,6 +74,12 @@ const names = (name: 'include' | 'exclude') =>
 
 const FIELDS: Fields<Circuit> = {
   zcor: text(CIRCUIT, 'corrupted'),
+  zset: choice(CIRCUIT, 'set', SETS),
+  zown: text(CIRCUIT, 'own'),
+  zheld: field(CIRCUIT, 'held_out', (written) => {
+    const number = /^\d{1,4}$/.test(written) ? Number(written) : -1;
+    return number >= 0 && number < LIMITS.max_pairs ? number : undefined;
+  }),
   zat: field(CIRCUIT, 'chosen', (written) => (isCircuitName(written) ? written : undefined)),
   zmeas: flag(CIRCUIT, 'measured'),
   ...optionFields<Circuit>(
@@ -93,6 +110,11 @@ declare module '../../shared/text/url' {
 
 export function useCircuitSpec(): Circuit {
   return useSpec().circuit;
+}
+
+/** Other pairs: what was chosen of the circuit, and how many are held out, was of those before. */
+export function setCircuitPairs(patch: { set: PairSet; own?: string }): void {
+  setCircuit({ ...patch, held_out: 0, chosen: null, measured: false });
 }
 
 export function setCircuit(patch: Partial<Circuit>, how: 'push' | 'replace' = 'push'): void {

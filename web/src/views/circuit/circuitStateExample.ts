@@ -1,6 +1,7 @@
 /** Any state of the circuit, for tests of the address. */
 import fc from 'fast-check';
 import { QUESTIONS } from '../../questions.gen';
+import { SETS } from '../../shared/text/pairs';
 import { CIRCUIT, type Circuit } from './circuitState';
 
 const { ablation, estimator } = QUESTIONS.circuit;
@@ -20,6 +21,9 @@ const name = fc.oneof(
 export const circuit: fc.Arbitrary<Circuit> = fc
   .record({
     corrupted: fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
+    set: fc.constantFrom(...SETS),
+    own: fc.constantFrom('', '[["a","b"," c",5]]'),
+    held_out: fc.nat({ max: 99 }),
     ablation: fc.constantFrom(...ablation.choices),
     estimator: fc.constantFrom(...estimator.choices),
     seed: fc.nat({ max: 99 }),

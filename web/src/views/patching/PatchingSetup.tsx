@@ -6,7 +6,7 @@ import { OtherPrompt } from '../../shared/parts/OtherPrompt';
 import { Segments } from '../../shared/parts/parts';
 import { useSpec } from '../../shared/state/store';
 import { shorten, showSpaces } from '../../draw/tokens';
-import { PairsChoice } from './PairsMenu';
+import { PairsChoice } from '../../shared/parts/PairsMenu';
 import { setPatching, usePatchingSpec, type Patching } from './patchingState';
 
 const SITES: ReadonlyArray<readonly [Patching['site'], string, string]> = [
@@ -24,13 +24,15 @@ const INTO = [
 ] as const;
 
 export function PatchingSetup({ model, children }: { model: ModelInfo; children: ReactNode }) {
-  const { site, into, corrupted, set } = usePatchingSpec();
+  const { site, into, corrupted, set, own } = usePatchingSpec();
   const { target, distractor } = useSpec();
   const parallel = model.parallel_blocks;
   const labelled = model.labels.length > 0; // sets of pairs have answers that are tokens
   return (
     <div className="lens-setup" role="group" aria-label="What is patched, into which prompt">
-      {labelled && set === 'one' ? null : <PairsChoice />}
+      {labelled && set === 'one' ? null : (
+        <PairsChoice set={set} own={own} use={(patch) => setPatching({ ...patch, cell: null })} />
+      )}
       {set === 'one' ? (
         <Choice
           name="corrupted"

@@ -4,6 +4,7 @@ import type { Analysis, ModelInfo } from '../../shared/api/queries';
 import { count, figures } from '../../draw/format';
 import { ErrorNote } from '../../shared/parts/ErrorNote';
 import { Formula } from '../../shared/parts/Formula';
+import { Sets } from '../../shared/parts/PairsMenu';
 import { SaveMenu } from '../../shared/parts/SaveMenu';
 import { saveCsv, saveJson } from '../../shared/parts/save';
 import { Segments } from '../../shared/parts/parts';
@@ -17,7 +18,6 @@ import { positionRead } from '../../shared/text/labels';
 import type { Spec } from '../../shared/text/url';
 import type { ViewProps } from '../../shared/view';
 import { byHead, gridTable, measuredWhere, someLayers } from './cells';
-import { Sets } from './PairsMenu';
 import { CellNote } from './CellNote';
 import { CorruptedForm, PatchingSetup } from './PatchingSetup';
 import { CorruptedStrip, PatchCanvas } from './PatchCanvas';
@@ -75,7 +75,9 @@ function OnePair({ model, experiment, cellWidth }: ViewProps) {
       {asked ? null : (
         <>
           <CorruptedForm />
-          {model?.labels.length ? null : <Sets />}
+          {model?.labels.length ? null : (
+            <Sets use={(patch) => setPatching({ ...patch, cell: null })} />
+          )}
         </>
       )}
       {asked && !cost.agreed ? <Cost cost={cost} /> : null}

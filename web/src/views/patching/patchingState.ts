@@ -2,12 +2,11 @@
 import { QUESTIONS } from '../../questions.gen';
 import { change, useSpec, useStore } from '../../shared/state/store';
 import { choice, field, text, viewState, type Fields } from '../../shared/text/fields';
+import { SETS } from '../../shared/text/pairs';
 import { chosen, defaultsOf, optionFields, own, type Values } from '../../shared/text/options';
 
 export const SHOWS = ['restored', 'value'] as const;
 export const SITES = QUESTIONS.patch.site.choices;
-/** One pair: the prompt and the corrupted one; a set of pairs that comes with the package; a file's. */
-export const SETS = ['one', ...QUESTIONS.patch_pairs.template.choices, 'own'] as const;
 
 /** The others are said by what views share, or are all. */
 const OPTIONS = own(QUESTIONS.patch, [

@@ -1,7 +1,8 @@
 /** Any state of the patching grid, for tests of the address. */
 import fc from 'fast-check';
 import { QUESTIONS } from '../../questions.gen';
-import { PATCHING, SETS, SHOWS, type Patching } from './patchingState';
+import { SETS } from '../../shared/text/pairs';
+import { PATCHING, SHOWS, type Patching } from './patchingState';
 
 const { site, into } = QUESTIONS.patch;
 

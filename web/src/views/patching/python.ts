@@ -2,8 +2,8 @@
 import { promptPython } from '../../shared/text/chat';
 import { furtherPython } from '../../shared/text/further';
 import { optionsPython, quote } from '../../shared/text/options';
+import { pairsPython } from '../../shared/text/pairs';
 import type { Page } from '../../shared/view';
-import { COLUMNS, ownPairs } from './pairs';
 import { patchingBody } from './patchingState';
 
 export function patchingPython(page: Page): string {
@@ -34,20 +34,9 @@ function manyPairs({ model, spec }: Page): string[] {
   const { site, into } = patchingBody(spec.patching);
   const options = { ...(site ? { site } : {}), ...(into ? { into } : {}) };
   const given = [...optionsPython(options), ...furtherPython(spec, 'patch_pairs')];
-  const pairs =
-    set === 'own'
-      ? [
-          'pairs = [',
-          ...ownPairs(own).map(
-            (pair) =>
-              `    ue.PromptPair(${optionsPython(Object.fromEntries(COLUMNS.map((name) => [name, pair[name]]))).join(', ')}),`,
-          ),
-          ']',
-        ]
-      : [`pairs = ue.pair_template(${quote(set)})`];
   return [
     `model = ue.load(${quote(model.name)})`,
-    ...pairs,
+    ...pairsPython(set, own),
     `study = ue.patch_pairs(${['model', 'pairs', ...given].join(', ')})`,
     'print(study.n_pairs, study.left_out)',
     'print(study.to_pandas())',

@@ -3,8 +3,8 @@ import { api, timedAnswer, type Schemas } from '../../shared/api/client';
 import { useAnalysis, type Analysis } from '../../shared/api/queries';
 import { askedOf, isAsked, promptOf } from '../../shared/text/chat';
 import { furtherOf } from '../../shared/text/further';
+import { pairsAsked } from '../../shared/text/pairs';
 import type { Spec } from '../../shared/text/url';
-import { ownPairs } from './pairs';
 import { patchingBody } from './patchingState';
 
 export type Grid = Schemas['PatchGrid'];
@@ -42,16 +42,14 @@ export type Study = Schemas['PatchStudy'];
 export function usePatchStudy(spec: Spec, enabled: boolean): Analysis<Study> {
   const { set, own } = spec.patching;
   const { site, into } = patchingBody(spec.patching);
-  const pairs = set === 'own' ? ownPairs(own) : [];
-  const of = set === 'own' ? { pairs } : { template: set === 'one' ? null : set };
+  const of = pairsAsked(set, own);
   const options = {
     ...furtherOf(spec, 'patch_pairs'),
     ...(site ? { site } : {}),
     ...(into ? { into } : {}),
     ...of,
   };
-  const asks = set === 'own' ? pairs.length > 0 : set !== 'one';
-  return useAnalysis('patch-pairs', [options], enabled && asks, (job, signal) =>
+  return useAnalysis('patch-pairs', [options], enabled && of !== null, (job, signal) =>
     timedAnswer(api.POST('/api/patch/pairs', { body: { ...options, job }, signal })),
   );
 }

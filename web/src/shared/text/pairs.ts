@@ -1,7 +1,13 @@
 /** Pairs of prompts, as the address has them: clean, corrupted, answer and wrong in each. */
-import type { Schemas } from '../../shared/api/client';
+import { QUESTIONS } from '../../questions.gen';
+import type { Schemas } from '../api/client';
+import { optionsPython, quote } from './options';
 
 export type Pair = Schemas['PromptPair'];
+
+/** One pair: the prompt and the other one; sets that come with the package; one's own. */
+export const SETS = ['one', ...QUESTIONS.patch_pairs.template.choices, 'own'] as const;
+export type PairSet = (typeof SETS)[number];
 
 export const COLUMNS = ['clean', 'corrupted', 'answer', 'wrong'] as const;
 
@@ -31,4 +37,25 @@ export function pairOf(row: unknown): Pair | null {
 /** Text that is one token, or a token id. */
 function isAnswer(value: unknown): value is string | number {
   return typeof value === 'string' || (typeof value === 'number' && Number.isInteger(value));
+}
+
+/** What a request says of a set; null where it has no pairs. */
+export function pairsAsked(
+  set: PairSet,
+  own: string,
+): { pairs: Pair[] } | { template: Exclude<PairSet, 'one' | 'own'> } | null {
+  if (set === 'one') return null;
+  if (set !== 'own') return { template: set };
+  const pairs = ownPairs(own);
+  return pairs.length > 0 ? { pairs } : null;
+}
+
+/** Lines of Python that make `pairs`. */
+export function pairsPython(set: PairSet, own: string): string[] {
+  if (set !== 'own') return [`pairs = ue.pair_template(${quote(set)})`];
+  const rows = ownPairs(own).map((pair) => {
+    const fields = Object.fromEntries(COLUMNS.map((name) => [name, pair[name]]));
+    return `    ue.PromptPair(${optionsPython(fields).join(', ')}),`;
+  });
+  return ['pairs = [', ...rows, ']'];
 }
