@@ -74,8 +74,8 @@ const BESIDE = [
   'explain',
   'score',
 ] as const;
-/** Asked in Python, on the command line and over HTTP; the app has no page for them yet. */
-const WITHOUT_PAGE = ['patch_path', 'circuit_pairs'] as const;
+/** Asked in Python, on the command line and over HTTP; the app has no page for it yet. */
+const WITHOUT_PAGE = ['patch_path'] as const;
 
 const read = (address: string) => {
   const { spec, problems } = decodeSpec(address);
@@ -158,6 +158,7 @@ describe('an option that the server declares', () => {
       ...WITHOUT_PAGE,
       'trace',
       'circuit',
+      'circuit_pairs',
       'graph',
       'edge',
     ];

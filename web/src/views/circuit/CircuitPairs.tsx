@@ -117,8 +117,8 @@ function Table({ pairs }: { pairs: readonly Carried[] }) {
       <table data-testid="pairs-table">
         <thead>
           <tr>
-            <th scope="col" className="number">
-              pair
+            <th scope="col" className="number" title="Number of the pair">
+              #
             </th>
             <th scope="col">prompt</th>
             <th scope="col" className="number" title="Answer less wrong answer, whole model">
@@ -137,8 +137,8 @@ function Table({ pairs }: { pairs: readonly Carried[] }) {
             <tr key={one.pair}>
               <td className="number">{one.pair + 1}</td>
               <th scope="row" title={one.clean}>
+                {one.held_out ? <span className="faint">held out · </span> : null}
                 <bdi>{one.clean}</bdi>
-                {one.held_out ? <span className="faint"> held out</span> : null}
               </th>
               <td className="number">{figures(one.whole)}</td>
               <td className="number">{figures(one.value)}</td>
