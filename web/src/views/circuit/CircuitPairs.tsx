@@ -125,7 +125,7 @@ function Table({ pairs }: { pairs: readonly Carried[] }) {
               model
             </th>
             <th scope="col" className="number" title="The same with the circuit alone">
-              circuit
+              alone
             </th>
             <th scope="col" className="number" title="Faithfulness, of this pair by itself">
               part
@@ -137,8 +137,8 @@ function Table({ pairs }: { pairs: readonly Carried[] }) {
             <tr key={one.pair}>
               <td className="number">{one.pair + 1}</td>
               <th scope="row" title={one.clean}>
-                {one.held_out ? <span className="faint">held out · </span> : null}
                 <bdi>{one.clean}</bdi>
+                {one.held_out ? <span className="faint circuit-held">held out</span> : null}
               </th>
               <td className="number">{figures(one.whole)}</td>
               <td className="number">{figures(one.value)}</td>
