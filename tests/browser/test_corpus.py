@@ -21,6 +21,7 @@ SENTENCES = (
 )
 ADDED = "A/DET/det bird/NOUN/nsubj sang/VERB/ROOT"
 PROMPT = "p=the+cat+sat"
+SPECIALS = ("<bos>", "<eos>", "<pad>", "<unk>")  # have no labels: said by name
 
 
 def conllu(sentence: str) -> str:
@@ -130,6 +131,7 @@ def test_tokens_by_label_and_what_fits_nothing(corpus, cats):
     app.page.get_by_test_id("filter-near").fill("elephant")
     app.page.get_by_test_id("filter-near").press("Enter")
     app.page.get_by_test_id("corpus-none").wait_for()
+    assert app.text("corpus-summary").endswith("Nothing to count.")
     app.page.keyboard.press("Escape")
     app.page.get_by_role("button", name="Without the filters").click()
     assert matches(app) == words(cats.search())
@@ -153,6 +155,14 @@ def test_words_around_a_match_are_columns_and_labels_narrow_the_list(corpus):
     assert letters == sorted(letters)
     assert len(set(letters)) > 5
     assert before == there + [""] * (len(before) - len(there))  # none comes last
+    app.page.get_by_test_id("set-columns").click()
+    app.page.get_by_test_id("column-shows-pos").check()
+    app.page.keyboard.press("Escape")
+    labels = app.page.locator("[role=option] .corpus-around").all_inner_texts()
+    named = [label for label in labels if label]
+    assert labels == sorted(named) + [""] * (len(labels) - len(named))
+    assert {"DET", "NOUN"} <= set(labels) <= {"DET", "NOUN", "VERB", "ADP", "", *SPECIALS}
+    app.page.get_by_test_id("order-score").click()
     shares = app.page.get_by_test_id("corpus-summary").locator("button[data-testid^=share-pos]")
     count = int(shares.first.locator(".number").first.inner_text())
     shares.first.click()

@@ -323,7 +323,10 @@ function Actions({ model, unsplit }: { model: ModelInfo; unsplit: readonly numbe
     );
   return (
     <>
-      {known ? (
+      {known?.tokens === 0 ? (
+        <p data-testid="corpus-estimate">There is no text in these files.</p>
+      ) : null}
+      {known && known.tokens > 0 ? (
         <p data-testid="corpus-estimate">
           About <span className="number">{known.tokens.toLocaleString('en')}</span> tokens ·{' '}
           <span className="number">{duration(known.seconds)}</span> ·{' '}

@@ -312,8 +312,14 @@ async function doing(
   }
 }
 
-function errorOf(failure: unknown): ApiError {
-  if (failure instanceof ApiError) return failure;
+/** In the words of the form: what Python calls add and restart is chosen under "It gets" here. */
+export function errorOf(failure: unknown): ApiError {
+  if (failure instanceof ApiError) {
+    const { field, fix } = failure.body;
+    if (field !== 'name' || !fix?.includes('--restart')) return failure;
+    const own = 'Choose another name; or, under “It gets”, files to add to it, or all anew.';
+    return new ApiError(failure.status, { ...failure.body, fix: own });
+  }
   const message = failure instanceof Error ? failure.message : String(failure);
   return new ApiError(0, { code: 'unexpected', message });
 }

@@ -1,3 +1,4 @@
+import { ApiError } from '../../shared/api/client';
 import { describe, expect, it } from 'vitest';
 import { decodeSpec, DEFAULTS, encodeSpec } from '../../app/address';
 import { page } from '../../shared/pageExample';
@@ -7,6 +8,7 @@ import { corpusPython } from './python';
 import type { CorpusToken, Hit, Sentence } from './query';
 import { isLabelled, layersOf, optionsOf, summedOf, type About } from './request';
 import {
+  errorOf,
   keyOf,
   lackOf,
   layersIn,
@@ -229,6 +231,20 @@ describe('what is listed', () => {
 });
 
 describe('a corpus to be built', () => {
+  it('is told of another of its name in the words of the form', () => {
+    const body = {
+      code: 'bad_input',
+      message: 'there',
+      field: 'name',
+      fix: 'restart=True (--restart)',
+    };
+    const said = errorOf(new ApiError(400, body as never)).body;
+    expect(said.fix).toContain('“It gets”');
+    expect(said.message).toBe('there');
+    const other = new ApiError(400, { ...body, field: 'files' } as never);
+    expect(errorOf(other)).toBe(other);
+  });
+
   const file = (name: string, text = 'abc') => new File([text], name, { lastModified: 7 });
   const { model } = page('gpt2', DEFAULTS, 0);
   const draft = {

@@ -61,7 +61,8 @@ type SortKey = readonly [missing: number, text: string, pos: string];
 
 function keyOf(hit: Hit, token: CorpusToken | null, column: CorpusState['column']): SortKey {
   if (!token) return [1, '', ''];
-  return [0, shownOf(hit, token, column).toLowerCase(), token.pos ?? ''];
+  const shown = shownOf(hit, token, column);
+  return [shown === '' ? 1 : 0, shown.toLowerCase(), token.pos ?? ''];
 }
 
 function compare(one: SortKey, other: SortKey): number {
