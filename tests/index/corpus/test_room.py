@@ -84,10 +84,10 @@ def test_tables_are_left_loose_where_the_disk_has_no_room_to_pack_them(
     whole = index_corpus(model, texts, "one", [1], folder=tmp_path)
     packed, usage = Rows.pack, shutil.disk_usage(tmp_path)
 
-    def full(self, name):
+    def full(self, name, **how):
         with monkeypatch.context() as patched:
             patched.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-            packed(self, name)
+            packed(self, name, **how)
 
     monkeypatch.setattr(Rows, "pack", full)
     loose = index_corpus(model, texts, "two", [1], folder=tmp_path)
