@@ -3,7 +3,8 @@
 An inverted file without compression (Sivic and Zisserman 2003; Jégou et al. 2011): k-means on a
 sample gives centres, the vector of each token of the texts is in the list of the nearest centre,
 and a search compares what is in the lists whose centres are nearest to the query. How many lists
-that takes is measured on rows of the corpus when they are made, and so is what is found by them.
+that takes is measured when they are made, and so is what is found by them: on rows of sentences
+that the centres know nothing of, each looking for tokens of other sentences, as a prompt does.
 
 Made after the vectors, one pass for each step, with memory for a sample and some bytes a token.
 """
@@ -24,7 +25,7 @@ from torch.nn.functional import normalize
 from unembed.engine.cancel import Cancel
 from unembed.index.corpus.about import ListsAbout, Site
 from unembed.index.corpus.columns import Mask
-from unembed.index.corpus.rows import Rows
+from unembed.index.corpus.rows import TOKENS, Rows
 from unembed.index.kmeans import spherical_kmeans
 from unembed.index.store import Array, to_numpy
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 DEPTHS = (10, 50, 200)  # nearest tokens whose recall is measured; for more, a search is exact
 DEPTH = 50  # at which it is to be RECALL
 RECALL = 0.96  # of the queries measured, so that it is 0.95 of others too
-QUERIES = 256  # rows that are asked for, themselves left out
+QUERIES = 512  # rows that are asked for
+HELD_OUT = 16  # they are of one sentence in so many, no token of which has a part in the centres
 MOST_SHARE = 0.1  # of the corpus; where more has to be looked at, comparing all takes no longer
 SAMPLE_EACH = 48  # vectors of the sample, per centre
 SAMPLE_BYTES = 192 * 1024 * 1024
@@ -109,18 +111,27 @@ def make_lists(rows: Rows, site: Site, words: Mask, cancel: Cancel | None) -> Li
 
     Raises CancelledError, and LoadError where the disk is full.
     """
+    sentence = to_numpy(rows.column(TOKENS, "sentence"))
     drawn = np.random.default_rng(0).permutation(np.flatnonzero(words))
-    queries = np.sort(drawn[:QUERIES])
     n_lists, n_sample = _sizes(len(drawn), site)
-    taken = np.sort(drawn[:n_sample])
+    out = np.isin(sentence[drawn], _held_out(sentence[words]))
+    queries = np.sort(drawn[out][:QUERIES])
+    others = drawn[~out] if np.count_nonzero(~out) >= n_lists else drawn
+    taken = np.sort(others[:n_sample])
     centres = _centres_of(_some(rows, site, taken, cancel), n_lists, cancel)
     asked = _some(rows, site, queries, cancel)
-    labels, nearest = _pass_over(rows, site, words, centres, queries, asked, cancel)
+    labels, nearest = _pass_over(rows, site, words, sentence, centres, queries, asked, cancel)
     order = np.argsort(labels, kind="stable").astype(np.int32)[np.count_nonzero(~words) :]
     sizes = np.bincount(labels[words], minlength=n_lists)
     rows.write(_members(site), {"row": order})
     rows.write(_centres(site), {"vector": centres.numpy(), "n": sizes.astype(np.int32)})
     return _measured(len(words), sizes, labels[nearest], asked @ centres.T)
+
+
+def _held_out(sentence: Array) -> Array:
+    """Some of the sentences that tokens are of, one at the least."""
+    every = np.random.default_rng(1).permutation(np.unique(sentence))
+    return every[: max(1, len(every) // HELD_OUT)]
 
 
 def seconds_of_lists(site: Site, n: int) -> float:
@@ -203,6 +214,7 @@ def _pass_over(
     rows: Rows,
     site: Site,
     words: Mask,
+    sentence: Array,
     centres: Tensor,
     queries: Array,
     asked: Tensor,
@@ -210,12 +222,12 @@ def _pass_over(
 ) -> tuple[Array, Array]:
     """In one pass the list of each row, -1 for special tokens, and the rows nearest to queries.
 
-    Returns [row] and [query, depth], nearest first, the query's own row left out.
+    Returns [row] and [query, depth], nearest first, of other sentences than the query's own.
     """
     labels = np.full(len(words), -1, np.int32)
-    depth = min(DEPTHS[-1], int(words.sum()) - 1)
+    depth = max(1, min(DEPTHS[-1], int(words.sum()) - int(np.bincount(sentence[words]).max())))
     best, which = torch.full((len(asked), depth), -torch.inf), torch.zeros(len(asked), depth).long()
-    own = torch.from_numpy(queries)
+    own, of = torch.from_numpy(sentence[queries])[:, None], torch.from_numpy(sentence)
     for start, part in _stretches(rows, site, cancel):
         here = torch.from_numpy(np.flatnonzero(words[start : start + len(part)]))
         for places in torch.split(here, max(1, PRODUCT_BYTES // (4 * (len(centres) + len(asked))))):
@@ -223,7 +235,7 @@ def _pass_over(
             labels[start + places.numpy()] = (unit @ centres.T).argmax(-1).int().numpy()
             numbers = start + places
             scores = asked @ unit.T
-            scores[numbers == own[:, None]] = -torch.inf
+            scores[of[numbers] == own] = -torch.inf
             near = scores.topk(min(depth, len(numbers)))
             both = torch.cat([best, near.values], 1).topk(depth)
             which = torch.cat([which, numbers[near.indices]], 1).gather(1, both.indices)
