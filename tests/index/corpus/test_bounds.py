@@ -220,6 +220,18 @@ def test_where_bounds_leave_too_much_open_all_are_compared(site):
     assert rows.tolist() == [0, 1, 2, 3, 4]
 
 
+def test_of_many_that_are_the_same_the_first_are_found(site, monkeypatch):
+    monkeypatch.setattr(compare, "AT_ONCE", 16)
+    same = drawn(site)
+    same[50::3] = same[50]
+    kept, asked = vectors(Table(same), site, Ordered()), like(same, site, 50)
+    for bounded in (False, True):
+        rows, scores = compare.best_rows(kept, asked, np.ones(N, bool), 40)
+        assert rows.tolist() == list(range(50, 170, 3))
+        np.testing.assert_allclose(scores, 1, atol=1e-12)
+        assert (kept.bounding(asked.flat) is not None) or not bounded
+
+
 def test_searches_at_once_find_what_each_finds_alone(table, site):
     asked = [query(site, seed) for seed in range(24)]
     mask, plain = np.ones(N, bool), compare.KeptVectors(table, site, N, None, None, fits=True)

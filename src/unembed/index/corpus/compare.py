@@ -31,7 +31,7 @@ from unembed.index.store import Array
 # a query and of a product, each by one part in 2,048, and of a kept vector's length.
 CLOSE = 2.5e-3
 STRETCH_BYTES = 16 * 1024 * 1024
-MOST_AGAIN = 20_000
+AT_ONCE = 20_000  # rows that are compared again
 FIRST = 500  # rows more than wanted that are compared to know how good the best are
 FEW = 0.05  # part of the rows below which they are taken one by one
 
@@ -118,7 +118,8 @@ def best_rows(
     again = _near(scores, wanted, CLOSE * float(query.weights.sum()))
     if rows is not None:
         again = np.sort(rows[again])
-    exact = query.exact(kept.rows(again))
+    parts = [again[start : start + AT_ONCE] for start in range(0, len(again), AT_ONCE)]
+    exact = np.concatenate([query.exact(kept.rows(part)) for part in parts])
     order = np.argsort(-exact, kind="stable")[:wanted]
     return again[order], exact[order]
 
@@ -163,9 +164,7 @@ def _near(scores: Tensor, wanted: int, margin: float) -> Array:
     least = _at_least(scores, wanted)
     found = torch.nonzero((scores >= least - margin) & (scores > -torch.inf))[:, 0]
     own = scores[found]
-    ranked = own.topk(min(len(own), max(wanted, MOST_AGAIN)))
-    close = ranked.values >= ranked.values[wanted - 1] - margin
-    again: Array = found[ranked.indices[close]].sort().values.numpy()
+    again: Array = found[own >= own.topk(wanted).values[-1] - margin].numpy()
     return again
 
 
