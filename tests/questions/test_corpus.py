@@ -134,20 +134,6 @@ FACES = {
         ],
         edits=False,
     ),
-    "examples along": Face(
-        "/api/corpus/examples",
-        {"corpus": "tiny", "target": "L1.resid_post", "along": "L1.N5", "top": 2},
-        lambda model, fields, _: _examples(
-            find_examples(open_corpus(model, "tiny"), [_stream_along(model)], top=2)[0].to_dict()
-        ),
-        lambda answer: _examples(answer),
-        lambda: [
-            "corpus examples",
-            *["--name", "tiny", "--node", "L1.resid_post", "--along", "L1.N5"],
-            *["--top", "2", "--json"],
-        ],
-        edits=False,
-    ),
     "relations": Face(
         "/api/corpus/relations",
         {"corpus": "tiny", "layers": [1], "min_count": 1, "sort": "attention"},
@@ -170,6 +156,22 @@ FACES = {
 }
 
 
+ALONG = Face(
+    "/api/corpus/examples",
+    {"corpus": "tiny", "target": "L1.resid_post", "along": "L1.N5", "top": 2},
+    lambda model, fields, _: _examples(
+        find_examples(open_corpus(model, "tiny"), [_stream_along(model)], top=2)[0].to_dict()
+    ),
+    lambda answer: _examples(answer),
+    lambda: [
+        "corpus examples",
+        *["--name", "tiny", "--node", "L1.resid_post", "--along", "L1.N5"],
+        *["--top", "2", "--json"],
+    ],
+    edits=False,
+)
+
+
 @pytest.mark.parametrize(
     ("name", "edited"),
     [
@@ -177,12 +179,15 @@ FACES = {
         ("corpus", True),
         ("sentences", False),
         ("examples", False),
-        ("examples along", False),
         ("relations", False),
     ],
 )
 def test_all_three_find_the_same(name, edited, put, corpus):
-    put(name.partition(" ")[0], FACES[name], edited=edited)
+    put(name, FACES[name], edited=edited)
+
+
+def test_all_three_find_the_same_along_a_direction(put, corpus):
+    put("examples", ALONG, edited=False)
 
 
 def test_heads_are_listed_otherwise_without_another_pass(app, corpus, model, monkeypatch):

@@ -48,7 +48,7 @@ FACES = (
     | test_corpus.FACES
     | test_explanations.FACES
 )
-WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster", "sentences"}
+WITHOUT_A_COMMAND = {"thumbnails", "vector", "browse", "clusters", "cluster"}
 
 
 BY_ITSELF = {

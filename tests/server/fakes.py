@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from unembed.engine.cancel import Cancel
@@ -29,6 +30,7 @@ class FakeModel:
     """`run` adds up ids and edits, layer by layer, as a forward pass goes through blocks."""
 
     fingerprint = state = "fake"
+    anatomy = SimpleNamespace(n_layers=0)  # none whose heads would be looked at
 
     def __init__(
         self, n_layers: int = 5, seconds_per_layer: float = 0.0, nbytes: int = 1000

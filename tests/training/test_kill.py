@@ -57,3 +57,12 @@ def test_kills_at_any_moment(trainings):
     found = [trainings.trial(draw, times=2) for _ in range(2)]
     assert len(found) == 2
     assert trainings.kills > before
+
+
+def test_what_a_kill_left_of_a_file_is_removed(trainings):
+    """Beside the files of a training, and beside what safetensors writes first."""
+    place = trainings.folder / "half"
+    place.mkdir()
+    for name in (".training.safetensors.0a1b2c3d", ".tmpS1sKbo"):
+        (place / name).write_bytes(b"half")
+    trainings.end(place)

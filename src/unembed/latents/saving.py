@@ -140,9 +140,12 @@ def save_tensors(
 
 
 def sweep(folder: Path, *names: str) -> None:
-    """Remove what a kill left of files of these names: half of one, beside its place."""
-    for name in names:
-        for beside in folder.glob(f".{name}.*"):
+    """Remove what a kill left of files of these names: half of one, beside its place.
+
+    Half of what safetensors itself writes beside that, first, has a name of its own.
+    """
+    for pattern in (*(f".{name}.*" for name in names), ".tmp??????"):
+        for beside in folder.glob(pattern):
             beside.unlink(missing_ok=True)
 
 
