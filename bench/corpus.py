@@ -36,14 +36,12 @@ import torch
 import unembed as ue
 from _harness import Figure, extra_bytes, in_fresh_process, parser, report, seconds
 from unembed.cli.flags import parse_layers
-from unembed.index.corpus import build
 from unembed.index.corpus.estimate import CorpusEstimate
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.settings import Settings
 
 PROCESSES = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 MEMORY_TOKENS = 150_000
-STRETCH_CHARS = 6_000
 LIMIT = 150.0  # milliseconds, at the median
 ROWS = 64  # sentences of a plain pass
 DOCS = Path(__file__).parents[1] / "docs"
@@ -163,7 +161,6 @@ def memory_figures(tokens: int) -> list[Figure]:
 def peak_of(tokens: int) -> tuple[int, int]:
     """How far a build of about so many tokens raises the memory of this process, and to what."""
     torch.set_num_threads(1)
-    build.STRETCH_CHARS = STRETCH_CHARS  # appended at once: as if the texts were ten times as long
     settings = replace(Settings(), exact_search_tokens=100 * MEMORY_TOKENS)  # no lists
     model = ue.load(tiny_model("gemma3"), tokenizer=tiny_tokenizer(), settings=settings)
     with tempfile.TemporaryDirectory(prefix="unembed-bench-") as folder:
