@@ -22,6 +22,7 @@ class GuardedProtocol(H11Protocol):
     max_read_seconds: ClassVar[float]
     _head_timer: asyncio.TimerHandle | None = None
 
+    # Narrower than the standard library's, as uvicorn's own is.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(self.max_read_seconds, self._head_is_late)

@@ -23,8 +23,8 @@ from transformers import PreTrainedTokenizerFast
 
 import unembed as ue
 from unembed.index.corpus.pieces import Piece
-from unembed.index.corpus.reading import NOWHERE, align, read_sentence, tokens_in
-from unembed.index.corpus.tagging import PlainTagger, SpacyTagger
+from unembed.index.corpus.reading import NOWHERE, align, read_sentence
+from unembed.index.corpus.tagging import PlainTagger, Sentence, SpacyTagger
 from unembed.models.tiny import tiny_model, tiny_tokenizer
 
 from .conftest import PIPELINE
@@ -106,8 +106,9 @@ def slowly(text, span, words):
 @pytest.mark.parametrize("name", SENTENCES)
 def test_every_token_has_its_place_and_its_word(model, name):
     text = SENTENCES[name]
-    ids, spans = tokens_in(model, text)
-    assert ids == model.tokenize(text)
+    (read,) = read_sentence(model, text, Sentence(0, len(text), ()), 512)
+    spans = read.spans
+    assert read.ids == model.tokenize(text)
     assert all(0 <= start <= end <= len(text) for start, end in spans if (start, end) != NOWHERE)
     covered = {at for start, end in spans for at in range(max(start, 0), end)}
     lost = {at for at, one in enumerate(text) if not one.isspace()} - covered

@@ -17,7 +17,6 @@ from unembed.index.corpus.rows import StretchColumns
 from unembed.index.corpus.stretches import read_stretch
 from unembed.index.corpus.tagging import PlainTagger
 
-from ...cli.conftest import cli, source  # noqa: F401
 from .test_files import write_set
 
 RECORDS = [
@@ -147,7 +146,7 @@ def test_other_processes_are_told_and_tell_them(model, files):
     assert found == [KEPT[0], *KEPT]
 
 
-def test_on_the_command_line(cli, source, files, tmp_path, monkeypatch):  # noqa: F811
+def test_on_the_command_line(cli, source, files, tmp_path, monkeypatch):
     monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path))
     built = ("index", "corpus", source, str(files / "a.jsonl"), "--name", "ab", "--layers", "0")
     assert cli(*built, "--metadata", "author,meta.year")[0] == 0

@@ -12,13 +12,11 @@ from unembed.index.corpus.opening import open_corpus
 from unembed.index.store import Store
 from unembed.settings import Settings
 
-from ...cli.conftest import cli, source  # noqa: F401 - fixtures, as the arguments below are
-
 GOOD = "The cat sat on the mat.\n\nA dog ran.\n"
 
 
 @pytest.fixture
-def build(cli, source, tmp_path, monkeypatch):  # noqa: F811
+def build(cli, source, tmp_path, monkeypatch):
     """Builds a corpus of a file, where one is: the status and what is said; and what there is."""
     monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "good.txt").write_text(GOOD)

@@ -20,7 +20,6 @@ from unembed.models.tiny import tiny_model, tiny_tokenizer
 from unembed.session.corpora import Corpora
 from unembed.settings import Settings
 
-from ...cli.conftest import cli, source  # noqa: F401 - fixtures, as the arguments below are
 from .conftest import PIPELINE
 
 PROMPT = "The girl ran to a local pub to escape the din of her city."
@@ -336,7 +335,7 @@ def test_results_are_tables(corpus):
     assert "like" in hits.summary()
 
 
-def test_the_command_line_prints_what_python_returns(cli, source, tmp_path, monkeypatch):  # noqa: F811
+def test_the_command_line_prints_what_python_returns(cli, source, tmp_path, monkeypatch):
     monkeypatch.setenv("UNEMBED_CACHE_DIR", str(tmp_path))
     (tmp_path / "a.txt").write_text("The cat sat on the mat.\n\nA dog, ran.\n")
     built = ("index", "corpus", source, str(tmp_path / "a.txt"), "--name", "ab", "--layers", "0,2")

@@ -78,11 +78,6 @@ def read_sentence(
             start += 1
 
 
-def tokens_in(model: Vocabulary, text: str) -> Bare:
-    """Token ids as `model.run(text)` has them, and the place of each in the text."""
-    return _with_added(model, text, _bare(model, text))
-
-
 def _with_added(model: Vocabulary, text: str, bare: Bare) -> Bare:
     """What `_bare` gives, with the special tokens around it."""
     ids = prompts.read(model, text).ids
